@@ -1,0 +1,91 @@
+/*
+** record.h - one line of the key log: print, parse, check.
+**
+** Knows the text of a line and nothing of files. record.c holds the diagram of the format.
+** Pure functions over the caller's memory; safe from any thread.
+*/
+#ifndef VIPERDB_RECORD_H
+#define VIPERDB_RECORD_H
+
+#include "viperdb.h"
+
+#define RECORD_NONE UINT64_MAX /* `prev` of a key's first line */
+
+/*
+** A key's canonical text is its JSON: a string with ASCII escapes, an integer, a float, true or false; a
+** float that has the value of a 64-bit integer is printed as that integer. Two keys are the same key exactly
+** when their texts are the same bytes.
+*/
+#define RECORD_KEY_TEXT_MAX (6 * (size_t)VDB_MAX_KEY_SIZE + 2)
+
+typedef enum record_type { RECORD_SET, RECORD_DEL } record_type;
+
+typedef struct record {
+  record_type type;
+  vdb_encoding encoding; /* RECORD_SET */
+  const char *key;       /* canonical text; borrowed from the line or from the scratch */
+  size_t key_size;
+  uint64_t offset;     /* RECORD_SET: where the value starts in the value log */
+  uint64_t value_size; /* RECORD_SET: bytes */
+  int64_t timestamp;   /* milliseconds since the epoch */
+  int64_t expiration;  /* milliseconds since the epoch, VDB_NEVER when the line has none */
+  uint64_t prev;       /* offset of the key's previous line, RECORD_NONE when the line has none */
+  uint64_t batch;      /* how many lines of the same batch follow this one */
+  uint32_t checksum;   /* as the line says */
+  uint32_t line_crc;   /* CRC-32 of the checksummed part of the line, before the value */
+  size_t line_size;    /* bytes of the line with its newline */
+} record;
+
+/* Upper bound of the bytes that record_print writes for a key text of this size. */
+size_t record_bound(size_t key_size);
+
+/* Upper bound of record_print_key's output. */
+size_t record_key_bound(const vdb_key *key);
+
+/* Prints the canonical text; returns its size. The key must be valid (record_check_key). */
+size_t record_print_key(char *out, const vdb_key *key);
+
+/* VDB_OK, or why this key can't be stored: VDB_RANGE (NaN, infinity), VDB_TOO_BIG, VDB_TYPE. */
+vdb_status record_check_key(const vdb_key *key, vdb_error *error);
+
+/*
+** The key behind a canonical text. A string is unescaped into `bytes`, which must have room for `size`.
+** False when the text is no canonical key.
+*/
+bool record_read_key(const char *text, size_t size, char *bytes, vdb_key *key);
+
+/*
+** Prints the line with its newline and checksum, fields in our order. In: all but checksum, line_crc,
+** line_size, which it fills. `value` is the value's bytes (RECORD_SET). Returns the bytes written.
+*/
+size_t record_print(char *out, record *record, const void *value);
+
+/* Memory for lines that are not in our order. Starts as zeros; free with record_scratch_free. */
+typedef struct record_scratch {
+  char *bytes;
+  size_t size;
+} record_scratch;
+void record_scratch_free(record_scratch *scratch);
+
+/*
+** Parses the line at line[0 .. size), up to and with its newline. A line in our order costs no memory and
+** points into itself; any other order, unknown fields and foreign number or string texts are accepted and
+** use the scratch (record->key then points there). VDB_OK, VDB_CORRUPT (not a line of this format; no
+** newline within size), VDB_UNSUPPORTED (well-formed, but a key, encoding or number this build can't hold),
+** VDB_NO_MEMORY. Does not check the checksum.
+*/
+vdb_status record_parse(const char *line, size_t size, record *record, record_scratch *scratch);
+
+/* Whether the checksum fits the line and, for RECORD_SET, these value bytes (value_size of them). */
+bool record_intact(const record *record, const void *value);
+
+/*
+** Whether the line at line[0 .. size) is in our order and has this key text, with nothing else parsed: the
+** quick no of a lookup. A line in another order gives false for *ours and must be parsed.
+*/
+bool record_has_key(const char *line, size_t size, const char *key, size_t key_size, bool *ours);
+
+/* The name as it stands in a line ("json" ...); the reverse returns false for an unknown name. */
+const char *record_encoding_name(vdb_encoding encoding);
+
+#endif
