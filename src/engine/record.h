@@ -13,7 +13,8 @@
 
 /*
 ** A key's canonical text is its JSON: a string with ASCII escapes, an integer, a float, true or false; a
-** float that has the value of a 64-bit integer is printed as that integer. Two keys are the same key exactly
+** float that has the value of a 64-bit integer is printed as that integer, an infinity as Python prints it
+** (Infinity, -Infinity). Two keys are the same key exactly
 ** when their texts are the same bytes.
 */
 #define RECORD_KEY_TEXT_MAX (6 * (size_t)VDB_MAX_KEY_SIZE + 2)
@@ -45,7 +46,7 @@ size_t record_key_bound(const vdb_key *key);
 /* Prints the canonical text; returns its size. The key must be valid (record_check_key). */
 size_t record_print_key(char *out, const vdb_key *key);
 
-/* VDB_OK, or why this key can't be stored: VDB_RANGE (NaN, infinity), VDB_TOO_BIG, VDB_TYPE. */
+/* VDB_OK, or why this key can't be stored: VDB_RANGE (NaN), VDB_TOO_BIG, VDB_TYPE. */
 vdb_status record_check_key(const vdb_key *key, vdb_error *error);
 
 /*

@@ -81,7 +81,7 @@ VDB_API const char *vdb_status_name(vdb_status status);
 
 /*
 ** Keys. A float with the value of a 64-bit integer is the same key as that integer. NaN is refused
-** (VDB_RANGE), infinities too.
+** (VDB_RANGE); infinities are keys, as in a Lua table.
 */
 typedef enum vdb_key_type { VDB_STRING, VDB_INTEGER, VDB_FLOAT, VDB_BOOLEAN } vdb_key_type;
 
