@@ -2,16 +2,18 @@
 ** crc32.c - CRC-32: slicing tables, and carry-less multiplication for 16 bytes and more.
 **
 ** The checksum of a message M is M * x^32 modulo P = x^32 + x^26 + ... + 1, over the polynomials with
-** coefficients 0 and 1. zlib's order is reflected: the lowest bit of the first byte is the highest coefficient.
+** coefficients 0 and 1. zlib's order is reflected: the lowest bit of the first byte is the highest
+** coefficient.
 **
-** Tables: slice[0] moves a byte over one byte of zeros, slice[n] over n + 1 of them, so eight bytes go through
-** eight independent lookups.
+** Tables: slice[0] moves a byte over one byte of zeros, slice[n] over n + 1 of them, so eight bytes go
+** through eight independent lookups.
 **
 ** Carry-less multiplication: 16 bytes A that stand n bits before 16 bytes B may be replaced by any polynomial
 ** congruent to A * x^n, added to B. With A = H * x^64 + L that is H * (x^(n+64) mod P) + L * (x^n mod P): two
-** multiplications that need no lookups and fit 128 bits. All bytes are so folded into the last 16, which a Barrett
-** reduction (a multiplication by the inverse of P, one by P) brings to 32 bits. In reflected order the product of 64
-** bits and 32 bits reads as x^33 times what it is, so the constants are x^(n+31) and x^(n-33) modulo P.
+** multiplications that need no lookups and fit 128 bits. All bytes are so folded into the last 16, which a
+** Barrett reduction (a multiplication by the inverse of P, one by P) brings to 32 bits. In reflected order
+** the product of 64 bits and 32 bits reads as x^33 times what it is, so the constants are x^(n+31) and
+** x^(n-33) modulo P.
 */
 #include "crc32.h"
 
@@ -41,8 +43,9 @@ static inline uint32_t load32(const unsigned char *p) {
 static uint32_t update_by_tables(uint32_t crc, const unsigned char *p, size_t size) {
   for (; size >= 8; p += 8, size -= 8) {
     uint32_t low = crc ^ load32(p), high = load32(p + 4);
-    crc = slice[7][low & 0xFF] ^ slice[6][low >> 8 & 0xFF] ^ slice[5][low >> 16 & 0xFF] ^ slice[4][low >> 24] ^
-          slice[3][high & 0xFF] ^ slice[2][high >> 8 & 0xFF] ^ slice[1][high >> 16 & 0xFF] ^ slice[0][high >> 24];
+    crc = slice[7][low & 0xFF] ^ slice[6][low >> 8 & 0xFF] ^ slice[5][low >> 16 & 0xFF] ^ slice[4][low >> 24];
+    crc ^= slice[3][high & 0xFF] ^ slice[2][high >> 8 & 0xFF];
+    crc ^= slice[1][high >> 16 & 0xFF] ^ slice[0][high >> 24];
   }
   while (size-- > 0) crc = (crc >> 8) ^ slice[0][(crc ^ *p++) & 0xFF];
   return crc;
@@ -54,7 +57,7 @@ static uint32_t update_by_tables(uint32_t crc, const unsigned char *p, size_t si
 
 #define CARRYLESS __attribute__((target("pclmul,sse4.1")))
 
-/* Multipliers {for the first 8 bytes, for the last 8} to move 16 bytes over n bits; see the head of this file. */
+/* Multipliers {of the first 8 bytes, of the last 8} to move 16 bytes over n bits; see the file's head. */
 static const uint64_t over_128[2] = {0xAE689191, 0xCCAA009E};
 static const uint64_t over_256[2] = {0xF1DA05AA, 0x81256527};
 static const uint64_t over_384[2] = {0x3DB1ECDC, 0xAF449247};
@@ -83,8 +86,8 @@ CARRYLESS static inline uint32_t reduce(__m128i sum) {
 }
 
 /*
-** Folds the last size (1 to 15) bytes before `end`, of at least 16 that may be read there. `sum` and these bytes are
-** one string: its last 16 bytes stay, what is pushed out at the front is folded over them.
+** Folds the last size (1 to 15) bytes before `end`, of at least 16 that may be read there. `sum` and these
+** bytes are one string: its last 16 bytes stay, what is pushed out at the front is folded over them.
 */
 CARRYLESS static inline __m128i fold_rest(__m128i sum, const unsigned char *end, size_t size) {
   /* A window of it shuffles: 0x80 gives a zero byte, n byte n. */
