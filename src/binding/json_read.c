@@ -1,0 +1,314 @@
+/*
+** json_read.c - a JSON text (RFC 8259) as a Lua value.
+**
+** The text may be hostile: nothing is read beyond its end, at most JSON_MAX_DEPTH calls are nested, and no table or
+** buffer is sized by more than what was already read. Strings without escapes go from the text to Lua in one step.
+**
+** The first items of an array or object wait on the Lua stack, so that most tables are made with their exact size.
+** The text must be valid UTF-8. An escaped surrogate without its other half becomes the three bytes that
+** utf8.char(0xD800) gives: no valid UTF-8, so such a string is written again as bytes, and stays what it is.
+** Of a name that an object repeats, the last value counts.
+*/
+#include "json.h"
+
+#include "../engine/error.h"
+#include "../text/number.h"
+#include "../text/utf8.h"
+
+#define WAITING_ITEMS 32        /* array items on the stack before there is a table */
+#define WAITING_PAIRS 16
+#define STACK_PER_CONTAINER 40  /* the waiting ones, the table, and what one step pushes */
+#define SHORT_STRING 1024       /* an escaped string of up to so many bytes is unescaped on the C stack */
+
+typedef struct json_reader {
+  lua_State *L;
+  const char *text;
+  const char *end;
+  const char *at; /* next byte */
+  int depth;
+  json_integers integers;
+  vdb_error *error;
+  vdb_status status; /* why a function returned false */
+} json_reader;
+
+static bool read_value(json_reader *r);
+
+static bool fail(json_reader *r, vdb_status status, const char *at, const char *what) {
+  r->status = error_set(r->error, status, "JSON text at byte %zu: %s", (size_t)(at - r->text), what);
+  return false;
+}
+
+static bool corrupt(json_reader *r, const char *at, const char *what) {
+  return fail(r, VDB_CORRUPT, at, at < r->end ? what : "the text ends too early");
+}
+
+/* ---- Single bytes ---- */
+
+static inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+static inline void skip_space(json_reader *r) {
+  while (r->at < r->end && is_space(*r->at)) r->at++;
+}
+
+/* The next byte that is no space, still unread; a space when there is none. */
+static inline char peek(json_reader *r) {
+  skip_space(r);
+  return r->at < r->end ? *r->at : ' ';
+}
+
+/* ---- Strings ---- */
+
+static bool read_hex(const char *at, const char *end, uint32_t *value) {
+  if (end - at < 4) return false;
+  *value = 0;
+  for (int i = 0; i < 4; i++) {
+    char c = at[i];
+    if (c >= '0' && c <= '9') *value = *value << 4 | (uint32_t)(c - '0');
+    else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') *value = *value << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
+    else return false;
+  }
+  return true;
+}
+
+/* The code point of \uXXXX or of two that make a pair; `at` is behind the first \u and moves on. */
+static bool read_code_point(const char **at, const char *end, uint32_t *code_point) {
+  uint32_t high, low;
+  if (!read_hex(*at, end, &high)) return false;
+  *at += 4;
+  *code_point = high;
+  if ((high & 0xFC00) != 0xD800 || end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u') return true;
+  if (!read_hex(*at + 2, end, &low) || (low & 0xFC00) != 0xDC00) return true;
+  *at += 6;
+  *code_point = 0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF);
+  return true;
+}
+
+static char short_escape(char c) {
+  switch (c) {
+  case '"':
+  case '\\':
+  case '/': return c;
+  case 'b': return '\b';
+  case 'f': return '\f';
+  case 'n': return '\n';
+  case 'r': return '\r';
+  case 't': return '\t';
+  default: return '\0';
+  }
+}
+
+/* One escape to out; `at` is behind the backslash and moves on. Returns the bytes written, 0 for no escape. */
+static size_t unescape_one(const char **at, const char *end, char *out) {
+  uint32_t code_point;
+  char c = *(*at)++;
+  if (c == 'u') return read_code_point(at, end, &code_point) ? utf8_encode(out, code_point) : 0;
+  *out = short_escape(c);
+  return *out != '\0';
+}
+
+/*
+** The string from `start` to its closing quote at `end`, into `out`, which has room for as many bytes: no escape
+** is shorter than what it stands for.
+*/
+static bool unescape(json_reader *r, const char *start, const char *end, char *out, size_t *size) {
+  const char *at = start;
+  char *to = out;
+  bool ascii = true;
+  for (;;) {
+    size_t run = utf8_string_run(at, (size_t)(end - at), &ascii);
+    memcpy(to, at, run);
+    at += run;
+    to += run;
+    if (at == end) break;
+    const char *escape = at++;
+    size_t written = unescape_one(&at, end, to);
+    if (written == 0) return corrupt(r, escape, "not an escape");
+    to += written;
+  }
+  *size = (size_t)(to - out);
+  return ascii || utf8_valid(start, (size_t)(end - start)) || corrupt(r, start, "a string that is not UTF-8");
+}
+
+/* Moves over the string's bytes and escapes to its closing quote. */
+static bool find_quote(json_reader *r, bool *ascii) {
+  for (;;) {
+    r->at += utf8_string_run(r->at, (size_t)(r->end - r->at), ascii);
+    if (r->at < r->end && *r->at == '"') return true;
+    if (r->at == r->end || *r->at != '\\') return corrupt(r, r->at, "a control character in a string");
+    if (r->end - r->at < 2) return corrupt(r, r->end, "");
+    r->at += 2;
+  }
+}
+
+static bool push_escaped(json_reader *r, const char *start, const char *end) {
+  char fixed[SHORT_STRING];
+  size_t size = (size_t)(end - start);
+  bool is_short = size <= sizeof fixed;
+  char *out = is_short ? fixed : lua_newuserdata(r->L, size);
+  if (!unescape(r, start, end, out, &size)) return false;
+  lua_pushlstring(r->L, out, size);
+  if (!is_short) lua_remove(r->L, -2);
+  return true;
+}
+
+static bool read_string(json_reader *r) {
+  const char *start = ++r->at;
+  bool ascii = true;
+  r->at += utf8_string_run(start, (size_t)(r->end - start), &ascii);
+  if (r->at == r->end || *r->at != '"') {
+    if (!find_quote(r, &ascii)) return false;
+    return push_escaped(r, start, r->at++);
+  }
+  size_t size = (size_t)(r->at - start);
+  if (!ascii && !utf8_valid(start, size)) return corrupt(r, start, "a string that is not UTF-8");
+  lua_pushlstring(r->L, start, size);
+  r->at++;
+  return true;
+}
+
+/* ---- Numbers and names ---- */
+
+/* An integer that this Lua doesn't hold exactly. */
+static bool push_big(json_reader *r, const char *digits, size_t size, double nearest) {
+  if (r->integers == JSON_INTEGERS_STRING) lua_pushlstring(r->L, digits, size);
+  else if (r->integers == JSON_INTEGERS_FLOAT && nearest - nearest == 0) lua_pushnumber(r->L, nearest);
+  else return fail(r, VDB_RANGE, digits, 
+                   "an integer that this Lua can't hold exactly: open the store with integers = \"float\" or \"string\"");
+  return true;
+}
+
+static inline bool push_exact(lua_State *L, int64_t integer) {
+  bool in_doubles = integer >= -COMPAT_EXACT_DOUBLE && integer <= COMPAT_EXACT_DOUBLE;
+  return (COMPAT_HAS_INTEGERS || in_doubles) && compat_push_integer(L, integer);
+}
+
+static bool read_number(json_reader *r) {
+  number n;
+  const char *start = r->at;
+  size_t size = number_parse(start, (size_t)(r->end - start), &n);
+  r->at += size;
+  switch (n.kind) {
+  case NUMBER_INTEGER: return push_exact(r->L, n.integer) || push_big(r, start, size, (double)n.integer);
+  case NUMBER_FLOAT: lua_pushnumber(r->L, n.real); return true;
+  case NUMBER_BIG: return push_big(r, start, size, n.real);
+  case NUMBER_HUGE: return fail(r, VDB_RANGE, start, "a number outside the range of floats");
+  default: return corrupt(r, start, "not a number");
+  }
+}
+
+static bool take_name(json_reader *r, const char *name, size_t size) {
+  if ((size_t)(r->end - r->at) < size || memcmp(r->at, name, size) != 0) return corrupt(r, r->at, "not a JSON value");
+  r->at += size;
+  return true;
+}
+
+/* ---- Arrays and objects ---- */
+
+/* After the opening byte: whether there is an item before the closing one. */
+static bool enter(json_reader *r, char close, bool *more) {
+  if (r->depth == JSON_MAX_DEPTH) return fail(r, VDB_TOO_BIG, r->at, "nested deeper than 128 levels");
+  if (!lua_checkstack(r->L, STACK_PER_CONTAINER)) return fail(r, VDB_NO_MEMORY, r->at, "no room on the Lua stack");
+  r->depth++;
+  r->at++;
+  *more = peek(r) != close;
+  if (!*more) r->at++;
+  return true;
+}
+
+/* After an item: whether a comma or the closing byte comes. */
+static bool go_on(json_reader *r, char close, bool *more) {
+  char c = peek(r);
+  *more = c == ',';
+  if (c != ',' && c != close) return corrupt(r, r->at, close == ']' ? "expected `,` or `]`" : "expected `,` or `}`");
+  r->at++;
+  return true;
+}
+
+/* Puts a new table in its place at `table`, for the `count` items that wait above. */
+static void place_table(lua_State *L, int table, int items, int pairs) {
+  lua_createtable(L, items, pairs);
+  lua_replace(L, table);
+}
+
+static bool read_array(json_reader *r) {
+  lua_State *L = r->L;
+  int count = 0;
+  bool more;
+  if (!enter(r, ']', &more)) return false;
+  lua_pushnil(L);
+  int table = lua_gettop(L);
+  for (; more && count < WAITING_ITEMS; count++)
+    if (!read_value(r) || !go_on(r, ']', &more)) return false;
+  place_table(L, table, more ? 2 * count : count, 0);
+  for (int i = count; i > 0; i--) lua_rawseti(L, table, i);
+  while (more) {
+    if (!read_value(r) || !go_on(r, ']', &more)) return false;
+    lua_rawseti(L, table, ++count);
+  }
+  r->depth--;
+  return true;
+}
+
+static bool read_pair(json_reader *r) {
+  if (peek(r) != '"') return corrupt(r, r->at, "expected a name in `\"`");
+  if (!read_string(r)) return false;
+  if (peek(r) != ':') return corrupt(r, r->at, "expected `:`");
+  r->at++;
+  return read_value(r);
+}
+
+/* Upwards, so that of equal names the last counts. */
+static void set_waiting_pairs(lua_State *L, int table, int count) {
+  for (int key = table + 1; key <= table + 2 * count; key += 2) {
+    lua_pushvalue(L, key);
+    lua_pushvalue(L, key + 1);
+    lua_rawset(L, table);
+  }
+  lua_settop(L, table);
+}
+
+static bool read_object(json_reader *r) {
+  lua_State *L = r->L;
+  int count = 0;
+  bool more;
+  if (!enter(r, '}', &more)) return false;
+  lua_pushnil(L);
+  int table = lua_gettop(L);
+  for (; more && count < WAITING_PAIRS; count++)
+    if (!read_pair(r) || !go_on(r, '}', &more)) return false;
+  place_table(L, table, 0, more ? 2 * count : count);
+  set_waiting_pairs(L, table, count);
+  while (more) {
+    if (!read_pair(r) || !go_on(r, '}', &more)) return false;
+    lua_rawset(L, table);
+  }
+  r->depth--;
+  return true;
+}
+
+static bool read_value(json_reader *r) {
+  switch (peek(r)) {
+  case '"': return read_string(r);
+  case '{': return read_object(r);
+  case '[': return read_array(r);
+  case 't': lua_pushboolean(r->L, 1); return take_name(r, "true", 4);
+  case 'f': lua_pushboolean(r->L, 0); return take_name(r, "false", 5);
+  case 'n': lua_pushlightuserdata(r->L, NULL); return take_name(r, "null", 4);
+  case '-':
+  case '0': case '1': case '2': case '3': case '4':
+  case '5': case '6': case '7': case '8': case '9': return read_number(r);
+  default: return corrupt(r, r->at, "not a JSON value");
+  }
+}
+
+vdb_status json_decode(lua_State *L, const char *text, size_t size, json_integers integers, vdb_error *error) {
+  if (size > VDB_MAX_VALUE_SIZE) return error_set(error, VDB_TOO_BIG, "a JSON text of more than 1 GiB");
+  if (!lua_checkstack(L, STACK_PER_CONTAINER)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
+  int top = lua_gettop(L);
+  json_reader r = {.L = L, .text = text, .end = text + size, .at = text, .integers = integers, .error = error,
+                   .status = VDB_OK};
+  bool done = read_value(&r);
+  if (done && (skip_space(&r), r.at < r.end)) done = corrupt(&r, r.at, "more text after the value");
+  if (!done) lua_settop(L, top);
+  return r.status;
+}

@@ -1,0 +1,377 @@
+/*
+** json_write.c - a Lua value as JSON text.
+**
+** A table is walked once with lua_next and written on the way: its first key decides between array and object, and
+** a later key that doesn't fit ends the attempt. So what was written is exactly what the table holds, never a part.
+** Pairs come in lua_next's order; no space is written between tokens; UTF-8 stands as it is.
+**
+** No metamethod is called. What has a metatable is refused, except for the markers of the JSON libraries around us:
+**   cjson.empty_array               []; read back as an empty table
+**   cjson.array_mt                  an array, empty too; what is no sequence is refused
+**   cjson.empty_array_mt            [] when empty
+**   vim.empty_dict()                {} when empty, as every other empty table
+**   vim.NIL                         null; read back as the NULL lightuserdata, as cjson.null and viperdb.null
+** A marker says how its table looks as JSON; it is no part of the value, and no table that is read has a metatable.
+** Where these markers live differs from library to library, so they are looked up in package.loaded when a value
+** is met that could be one.
+*/
+#include "json.h"
+
+#include "../engine/error.h"
+#include "../text/number.h"
+#include "../text/utf8.h"
+
+#include <limits.h>
+#include <math.h>
+
+#define FEW_TABLES 16          /* so many are looked for one by one */
+#define STACK_PER_TABLE 8      /* key, value and what a look-up of markers pushes */
+#define LONGEST_ESCAPE 6       /* \u001f */
+#define TABLE_ADDRESS_SHIFT 4  /* tables lie at least this far apart */
+
+/*
+** Addresses of the tables met in this encoding. The first few stand in a list; then all move to a hash table with
+** open addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
+*/
+typedef struct table_set {
+  size_t count;
+  size_t capacity; /* of slots, a power of two */
+  const void **slots;
+  const void *few[FEW_TABLES];
+} table_set;
+
+typedef struct json_markers {
+  bool known;
+  const void *array_metatable;
+  const void *empty_array_metatable;
+  const void *empty_array;
+  const void *empty_dict_metatable;
+  const void *nil;
+} json_markers;
+
+typedef struct json_writer {
+  lua_State *L;
+  buffer *out;
+  size_t start; /* out->size before the value */
+  int depth;
+  int anchor; /* stack index that keeps the set's slots alive */
+  vdb_error *error;
+  vdb_status status; /* why a function returned false */
+  json_markers markers;
+  table_set tables;
+} json_writer;
+
+static bool write_value(json_writer *w, int index, int top);
+
+static bool fail(json_writer *w, vdb_status status, const char *message) {
+  w->status = error_set(w->error, status, "%s", message);
+  return false;
+}
+
+static bool fail_size(json_writer *w) {
+  return fail(w, VDB_TOO_BIG, "the value is larger than 1 GiB as JSON: store it in parts");
+}
+
+/* ---- Text ---- */
+
+/* An oversized text is noticed here at the latest, before its buffer grows again. */
+static bool grow(json_writer *w, size_t extra) {
+  if (w->out->size - w->start > VDB_MAX_VALUE_SIZE) return fail_size(w);
+  return buffer_reserve(w->out, extra) || fail(w, VDB_NO_MEMORY, "no memory for the JSON text");
+}
+
+static inline bool make_room(json_writer *w, size_t extra) {
+  return extra <= w->out->capacity - w->out->size || grow(w, extra);
+}
+
+static inline void put(json_writer *w, const void *bytes, size_t size) {
+  memcpy(w->out->bytes + w->out->size, bytes, size);
+  w->out->size += size;
+}
+
+static inline bool write_text(json_writer *w, const void *bytes, size_t size) {
+  if (!make_room(w, size)) return false;
+  put(w, bytes, size);
+  return true;
+}
+
+static inline bool write_char(json_writer *w, char c) {
+  if (!make_room(w, 1)) return false;
+  w->out->bytes[w->out->size++] = c;
+  return true;
+}
+
+static bool write_escape(json_writer *w, unsigned char c) {
+  static const char short_forms[] = "btn?fr", digits[] = "0123456789abcdef";
+  char text[LONGEST_ESCAPE] = {'\\', (char)c};
+  size_t size = 2;
+  if (c >= '\b' && c <= '\r' && c != '\v') {
+    text[1] = short_forms[c - '\b'];
+  } else if (c < ' ') {
+    memcpy(text + 1, "u00", 3);
+    text[4] = digits[c >> 4];
+    text[5] = digits[c & 15];
+    size = LONGEST_ESCAPE;
+  }
+  return write_text(w, text, size);
+}
+
+/* The string from its byte `run` on, which needs an escape. */
+static bool write_escaped(json_writer *w, const char *string, size_t size, size_t run, bool *ascii) {
+  for (;;) {
+    if (!write_text(w, string, run)) return false;
+    string += run;
+    size -= run;
+    if (size == 0) return true;
+    if (!write_escape(w, (unsigned char)*string)) return false;
+    string++;
+    size--;
+    run = utf8_string_run(string, size, ascii);
+  }
+}
+
+static bool write_string(json_writer *w, int index) {
+  size_t size;
+  const char *string = lua_tolstring(w->L, index, &size);
+  if (size > VDB_MAX_VALUE_SIZE) return fail_size(w);
+  if (!make_room(w, size + 2)) return false;
+  bool ascii = true;
+  size_t run = utf8_string_run(string, size, &ascii);
+  w->out->bytes[w->out->size++] = '"';
+  if (run == size) put(w, string, size);
+  else if (!write_escaped(w, string, size, run, &ascii)) return false;
+  if (!ascii && !utf8_valid(string, size)) return fail(w, VDB_TYPE, "JSON holds no string that is not UTF-8");
+  return write_char(w, '"');
+}
+
+/* Whether a Lua without integers means an integer by this double. */
+static bool is_whole(double real) {
+  if (!(fabs(real) <= (double)COMPAT_EXACT_DOUBLE) || (double)(int64_t)real != real) return false;
+  return real != 0 || !signbit(real);
+}
+
+static bool write_number(json_writer *w, int index) {
+  if (!make_room(w, NUMBER_FLOAT_SIZE)) return false;
+  char *out = w->out->bytes + w->out->size;
+  if (compat_is_integer(w->L, index)) {
+    w->out->size += number_print_integer(out, compat_to_integer(w->L, index));
+    return true;
+  }
+  double real = lua_tonumber(w->L, index);
+  if (!isfinite(real)) return fail(w, VDB_TYPE, "JSON holds no NaN and no infinity");
+  if (!COMPAT_HAS_INTEGERS && is_whole(real)) w->out->size += number_print_integer(out, (int64_t)real);
+  else w->out->size += number_print_float(out, real);
+  return true;
+}
+
+/* ---- Tables met ---- */
+
+/* False when the table was there already. There is a free slot. */
+static bool insert_slot(const void **slots, size_t capacity, const void *table) {
+  uint64_t hash = ((uint64_t)(uintptr_t)table >> TABLE_ADDRESS_SHIFT) * UINT64_C(0x9E3779B97F4A7C15);
+  size_t at = (size_t)(hash >> 32) & (capacity - 1);
+  while (slots[at] != NULL) {
+    if (slots[at] == table) return false;
+    at = (at + 1) & (capacity - 1);
+  }
+  slots[at] = table;
+  return true;
+}
+
+static void grow_set(json_writer *w) {
+  table_set *set = &w->tables;
+  const void **old = set->slots != NULL ? set->slots : set->few;
+  size_t old_capacity = set->slots != NULL ? set->capacity : FEW_TABLES;
+  size_t capacity = old_capacity * 4;
+  const void **slots = lua_newuserdata(w->L, capacity * sizeof *slots);
+  memset(slots, 0, capacity * sizeof *slots);
+  for (size_t i = 0; i < old_capacity; i++)
+    if (old[i] != NULL) insert_slot(slots, capacity, old[i]);
+  lua_replace(w->L, w->anchor);
+  set->slots = slots;
+  set->capacity = capacity;
+}
+
+static bool insert_few(table_set *set, const void *table) {
+  for (size_t i = 0; i < set->count; i++)
+    if (set->few[i] == table) return false;
+  set->few[set->count] = table;
+  return true;
+}
+
+/* A table reached twice, in a cycle or not, would come back as two: JSON doesn't hold it. */
+static bool meet_table(json_writer *w, const void *table) {
+  table_set *set = &w->tables;
+  if (set->slots == NULL ? set->count == FEW_TABLES : set->count * 2 >= set->capacity) grow_set(w);
+  bool is_new = set->slots == NULL ? insert_few(set, table) : insert_slot(set->slots, set->capacity, table);
+  set->count++;
+  return is_new || fail(w, VDB_TYPE, "JSON holds no table that is reached twice");
+}
+
+/* ---- Markers ---- */
+
+/* Replaces the table on top by its field; anything else by nil. */
+static void step_into(lua_State *L, const char *name) {
+  if (lua_istable(L, -1)) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_replace(L, -2);
+}
+
+/* Address of package.loaded[module][name] or, with `inner`, of package.loaded[module][name][inner]. */
+static const void *find_marker(lua_State *L, const char *module, const char *name, const char *inner) {
+  lua_pushliteral(L, "_LOADED");
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  step_into(L, module);
+  step_into(L, name);
+  if (inner != NULL) step_into(L, inner);
+  const void *address = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return address;
+}
+
+static const void *find_cjson_marker(lua_State *L, const char *name) {
+  const void *address = find_marker(L, "cjson", name, NULL);
+  return address != NULL ? address : find_marker(L, "cjson.safe", name, NULL);
+}
+
+static const json_markers *find_markers(json_writer *w) {
+  if (w->markers.known) return &w->markers;
+  w->markers = (json_markers){
+    .known = true,
+    .array_metatable = find_cjson_marker(w->L, "array_mt"),
+    .empty_array_metatable = find_cjson_marker(w->L, "empty_array_mt"),
+    .empty_array = find_cjson_marker(w->L, "empty_array"),
+    .empty_dict_metatable = find_marker(w->L, "_G", "vim", "_empty_dict_mt"),
+    .nil = find_marker(w->L, "_G", "vim", "NIL"),
+  };
+  return &w->markers;
+}
+
+static bool write_userdata(json_writer *w, int index) {
+  const void *address = lua_topointer(w->L, index);
+  if (address == NULL) return write_text(w, "null", 4);
+  const json_markers *markers = find_markers(w);
+  if (address == markers->empty_array) return write_text(w, "[]", 2);
+  if (address == markers->nil) return write_text(w, "null", 4);
+  return fail(w, VDB_TYPE, "JSON holds no userdata");
+}
+
+/* What a metatable asks for. */
+typedef struct table_form {
+  bool array;       /* whatever is in it */
+  bool empty_array; /* when nothing is in it */
+} table_form;
+
+static bool read_form(json_writer *w, int index, table_form *form) {
+  *form = (table_form){0};
+  if (!lua_getmetatable(w->L, index)) return true;
+  const void *metatable = lua_topointer(w->L, -1);
+  lua_pop(w->L, 1);
+  const json_markers *markers = find_markers(w);
+  form->array = metatable == markers->array_metatable;
+  form->empty_array = form->array || metatable == markers->empty_array_metatable;
+  if (form->empty_array || metatable == markers->empty_dict_metatable) return true;
+  return fail(w, VDB_TYPE, "JSON holds no table with a metatable");
+}
+
+/* ---- Tables. `top` is the stack's top before the walk: the key lies at top + 1, the value at top + 2 ---- */
+
+static bool write_item(json_writer *w, lua_Number position, int index) {
+  return write_char(w, position == 1 ? '[' : ',') && write_value(w, index, index);
+}
+
+static bool fail_sequence(json_writer *w) {
+  return fail(w, VDB_TYPE, "JSON holds no table that is neither a sequence nor keyed by strings alone");
+}
+
+/*
+** The items from number `first` on, when the keys don't come in their order: the table keeps them in its hash part.
+** As many different whole numbers as there are from `first` to the largest are all of these. Their first is pushed.
+*/
+static bool write_scattered(json_writer *w, int table, int top, lua_Number first) {
+  lua_State *L = w->L;
+  lua_Number largest = 0, expected = first - 1;
+  do {
+    lua_Number key = lua_type(L, top + 1) == LUA_TNUMBER ? lua_tonumber(L, top + 1) : 0;
+    if (!(key >= first && key <= INT_MAX) || (lua_Number)(int)key != key) return fail_sequence(w);
+    if (key > largest) largest = key;
+    expected++;
+    lua_settop(L, top + 1);
+  } while (lua_next(L, table));
+  if (largest != expected) return fail_sequence(w);
+  for (int i = (int)first; i <= (int)largest; i++) {
+    lua_rawgeti(L, table, i);
+    if (!write_item(w, i, top + 1)) return false;
+    lua_settop(L, top);
+  }
+  return write_char(w, ']');
+}
+
+static bool write_array(json_writer *w, int table, int top) {
+  lua_State *L = w->L;
+  lua_Number position = 0;
+  do {
+    position++;
+    if (lua_type(L, top + 1) != LUA_TNUMBER || lua_tonumber(L, top + 1) != position)
+      return write_scattered(w, table, top, position);
+    if (!write_item(w, position, top + 2)) return false;
+    lua_settop(L, top + 1);
+  } while (lua_next(L, table));
+  return write_char(w, ']');
+}
+
+static bool write_object(json_writer *w, int table, int top) {
+  lua_State *L = w->L;
+  char separator = '{';
+  do {
+    if (lua_type(L, top + 1) != LUA_TSTRING) return fail_sequence(w);
+    if (!write_char(w, separator) || !write_string(w, top + 1)) return false;
+    if (!write_char(w, ':') || !write_value(w, top + 2, top + 2)) return false;
+    separator = ',';
+    lua_settop(L, top + 1);
+  } while (lua_next(L, table));
+  return write_char(w, '}');
+}
+
+static bool write_table(json_writer *w, int table, int top) {
+  lua_State *L = w->L;
+  table_form form;
+  if (!lua_checkstack(L, STACK_PER_TABLE)) return fail(w, VDB_NO_MEMORY, "no room on the Lua stack for the table");
+  if (!meet_table(w, lua_topointer(L, table)) || !read_form(w, table, &form)) return false;
+  if (w->depth == JSON_MAX_DEPTH) return fail(w, VDB_TOO_BIG, "tables are nested deeper than 128 levels");
+  lua_pushnil(L);
+  if (!lua_next(L, table)) return write_text(w, form.empty_array ? "[]" : "{}", 2);
+  w->depth++;
+  bool is_object = lua_type(L, top + 1) == LUA_TSTRING && !form.array;
+  bool done = is_object ? write_object(w, table, top) : write_array(w, table, top);
+  w->depth--;
+  return done;
+}
+
+static bool write_value(json_writer *w, int index, int top) {
+  switch (lua_type(w->L, index)) {
+  case LUA_TSTRING: return write_string(w, index);
+  case LUA_TNUMBER: return write_number(w, index);
+  case LUA_TBOOLEAN: return lua_toboolean(w->L, index) ? write_text(w, "true", 4) : write_text(w, "false", 5);
+  case LUA_TTABLE: return write_table(w, index, top);
+  case LUA_TLIGHTUSERDATA:
+  case LUA_TUSERDATA: return write_userdata(w, index);
+  default: return fail(w, VDB_TYPE, "JSON holds no nil, function, coroutine or cdata");
+  }
+}
+
+vdb_status json_encode(lua_State *L, int index, buffer *out, vdb_error *error) {
+  int top = lua_gettop(L);
+  json_writer w = {.L = L, .out = out, .start = out->size, .anchor = top + 1, .error = error, .status = VDB_OK};
+  if (!lua_checkstack(L, STACK_PER_TABLE)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
+  lua_pushnil(L);
+  bool done = write_value(&w, compat_absolute(L, index), top + 1);
+  if (done && out->size - w.start > VDB_MAX_VALUE_SIZE) done = fail_size(&w);
+  lua_settop(L, top);
+  if (!done) out->size = w.start;
+  return w.status;
+}
