@@ -1,0 +1,168 @@
+# ViperDB for Lua. `make help` tells what there is.
+#
+# Everything built goes to build/: build/5.4/viperdb/core.so is the module for Lua 5.4, build/jit/... the one
+# for LuaJIT. The engine and its text helpers know nothing of Lua, so their objects serve every module.
+# With SAN=address,undefined the same tree is built in build/address-undefined/.
+
+LUA ?= lua5.4
+CFLAGS ?= -O2 -g
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS += --no-builtin-rules $(if $(filter 0,$(MAKELEVEL)),-j$(JOBS))
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+LUAS = lua5.1 lua5.2 lua5.3 lua5.4 luajit
+ABIS = 5.1 5.2 5.3 5.4 jit
+abi_of = $(patsubst lua%,%,$(notdir $(1)))
+ABI := $(call abi_of,$(LUA))
+ifeq ($(filter $(ABI),$(ABIS)),)
+$(error LUA=$(LUA) is not known here: take one of $(LUAS))
+endif
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+BASE_FLAGS = -fPIC -fvisibility=hidden -pthread $(WARNINGS) -MMD -MP
+
+comma = ,
+BUILD = build
+ifdef SAN
+BUILD = build/$(subst $(comma),-,$(SAN))
+SAN_FLAGS = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+endif
+COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(BASE_FLAGS) $(SAN_FLAGS)
+LINK = $(CC) $(LDFLAGS) $(SAN_FLAGS)
+
+ENGINE = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/engine/*.c src/text/*.c))
+BINDING = $(notdir $(wildcard src/binding/*.c))
+LIBRARY = $(BUILD)/libviperdb.a
+MODULES = $(ABIS:%=$(BUILD)/%/viperdb/core.so)
+
+C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/engine/*_test.c))
+FUZZERS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/fuzz/*_fuzz.c))
+EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
+SPECS = $(wildcard spec/*_spec.lua)
+
+.PHONY: all help demo run-demo test run-test-programs test-programs lib modules nvim clean
+.PHONY: lint lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
+
+all:
+	@tools/need build $(LUA)
+	@$(MAKE) --no-print-directory $(BUILD)/$(ABI)/viperdb/core.so
+
+help:
+	@echo 'make           the module for one Lua, build/$(ABI)/viperdb/core.so; LUA=lua5.1 ... lua5.4, luajit'
+	@echo 'make demo      15,000 real records through a store, checked; LUA=luajit for another Lua'
+	@echo 'make test      every test under every Lua; SAN=address,undefined with sanitizers'
+	@echo 'make lint      formatting, static analysis, and the rules of the tree'
+	@echo 'make lib       build/libviperdb.a, the engine for C programs (see examples/hello.c)'
+	@echo 'make nvim      the module where Neovim finds it in this folder'
+	@echo 'make clean     removes what was built'
+	@echo
+	@echo 'demo, test and lint install what they need on Debian, with sudo or as root, when something is missing.'
+	@echo 'WERROR=1 makes warnings errors; CC and CFLAGS are as everywhere.'
+
+# The parts.
+
+$(BUILD)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(LIBRARY): $(ENGINE)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# The headers are asked for when a file is compiled, not before: they may have been installed just now.
+define module_of
+$(BUILD)/$(1)/obj/%.o: src/binding/%.c
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(shell pkg-config --cflags $(2)) -c -o $$@ $$<
+
+$(BUILD)/$(1)/viperdb/core.so: $(BINDING:%.c=$(BUILD)/$(1)/obj/%.o) $(ENGINE)
+	@mkdir -p $$(@D)
+	$$(LINK) -shared -pthread -o $$@ $$^
+endef
+$(foreach lua,$(LUAS),$(eval $(call module_of,$(call abi_of,$(lua)),$(lua))))
+
+$(BUILD)/spec/engine/%: spec/engine/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $(LIBRARY) $(LDFLAGS)
+
+$(BUILD)/spec/fuzz/replay.o: spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD)/spec/fuzz/%: spec/fuzz/%.c $(BUILD)/spec/fuzz/replay.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $(BUILD)/spec/fuzz/replay.o $(LIBRARY) $(LDFLAGS)
+
+$(BUILD)/examples/%: examples/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE) -Isrc/engine -o $@ $< $(LIBRARY) $(LDFLAGS)
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/*/obj/*.d $(BUILD)/spec/*/*.d $(BUILD)/examples/*.d)
+
+modules: $(MODULES)
+
+lib: $(LIBRARY)
+
+# One 5.1 build serves PUC 5.1, LuaJIT, Neovim and nginx.
+nvim: lua/viperdb/core.so
+lua/viperdb/core.so: build/5.1/viperdb/core.so
+	@cp $< $@.new && mv $@.new $@
+
+clean:
+	rm -rf build lua/viperdb/core.so viperdb src/*/*.o
+
+# The demo on real input.
+
+demo:
+	@tools/need build $(LUA) demo:$(LUA)
+	@$(MAKE) --no-print-directory --silent run-demo
+
+run-demo: $(BUILD)/$(ABI)/viperdb/core.so
+	@VIPERDB_BUILD=$(BUILD) tools/with-lua $(LUA) examples/demo.lua
+
+# The tests: one prove run over names that tools/run-test knows, so that its last line counts them all.
+# Rock and Neovim get their module from a build of their own, so a sanitizer has nothing to see there.
+
+TESTS = $(foreach lua,$(LUAS) luajit-with-5.1,$(SPECS:%=$(lua):%)) \
+  $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(LUAS:%=demo:%) \
+  $(if $(SAN),,$(patsubst %,rock:%,$(filter-out luajit,$(LUAS))) nvim)
+
+test:
+	@tools/need build $(LUAS) $(LUAS:%=demo:%) test
+	@$(MAKE) --no-print-directory test-programs
+	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove -j$(JOBS) --exec tools/run-test $(TESTS)
+
+test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,nvim)
+
+# Lint.
+
+C_FILES = $(wildcard src/*/*.c spec/*/*.c examples/*.c bench/*.c)
+H_FILES = $(wildcard src/*/*.h spec/*/*.h bench/*.h)
+TIDY_FLAGS = $(WARNINGS) -Isrc/engine $(shell pkg-config --cflags lua5.4)
+
+lint:
+	@tools/need build lua5.4 lint
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target \
+	  lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
+
+lint-format:
+	@clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
+
+lint-tidy: $(C_FILES:%=build/tidy/%)
+
+build/tidy/%: % .clang-tidy $(H_FILES)
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(TIDY_FLAGS) 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+# incorrectLogicOperator: cppcheck misreads hexadecimal floats, so a range of them looks empty to it.
+lint-cppcheck:
+	@cppcheck --quiet --inline-suppr --error-exitcode=1 --enable=warning,performance,portability -j$(JOBS) \
+	  --suppress=incorrectLogicOperator -Isrc/engine $(C_FILES)
+
+lint-luacheck:
+	@luacheck --quiet --no-color lua spec examples tools bench .luacheckrc .busted
+
+lint-tree:
+	@lua5.4 tools/lint-tree.lua
