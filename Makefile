@@ -90,9 +90,11 @@ $(BUILD)/spec/fuzz/replay.o: spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 
-$(BUILD)/spec/fuzz/%: spec/fuzz/%.c $(BUILD)/spec/fuzz/replay.o $(LIBRARY)
+# Fuzz targets may use the codecs of the binding, so they get all of it, for Lua 5.4.
+FUZZED = $(BUILD)/spec/fuzz/replay.o $(BINDING:%.c=$(BUILD)/5.4/obj/%.o) $(LIBRARY)
+$(BUILD)/spec/fuzz/%: spec/fuzz/%.c $(FUZZED)
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $(BUILD)/spec/fuzz/replay.o $(LIBRARY) $(LDFLAGS)
+	$(COMPILE) $(shell pkg-config --cflags lua5.4) -o $@ $< $(FUZZED) $(LDFLAGS) $(shell pkg-config --libs lua5.4)
 
 $(BUILD)/examples/%: examples/%.c $(LIBRARY)
 	@mkdir -p $(@D)
