@@ -32,7 +32,9 @@ static uint32_t definition(uint32_t crc, const unsigned char *bytes, size_t size
   return ~crc;
 }
 
-static uint32_t of_string(const char *string) { return crc32_update(0, string, strlen(string)); }
+static uint32_t of_string(const char *string) {
+  return crc32_update(0, string, strlen(string));
+}
 
 static void test_known_values(void) {
   static const unsigned char zeros[32] = {0};

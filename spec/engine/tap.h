@@ -21,7 +21,8 @@ static int tap_failures;
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-static inline bool tap_ok(bool passed, const char *file, int line, const char *format, ...) {
+static inline bool
+tap_ok(bool passed, const char *file, int line, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   printf("%sok %d - ", passed ? "" : "not ", ++tap_count);

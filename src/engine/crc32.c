@@ -66,7 +66,9 @@ static const uint64_t over_512[2] = {0x8F352D95, 0x1D9513D7};
 /* floor(x^95 / P) and P, reflected in 64 and 33 bits. */
 static const uint64_t barrett[2] = {0xB4E5B025F7011641, 0x1DB710641};
 
-CARRYLESS static inline __m128i load(const void *p) { return _mm_loadu_si128(p); }
+CARRYLESS static inline __m128i load(const void *p) {
+  return _mm_loadu_si128(p);
+}
 
 /* `front` moved over the bits that `over` stands for and added to `back`. */
 CARRYLESS static inline __m128i fold(__m128i front, const uint64_t over[2], __m128i back) {
@@ -91,10 +93,12 @@ CARRYLESS static inline uint32_t reduce(__m128i sum) {
 */
 CARRYLESS static inline __m128i fold_rest(__m128i sum, const unsigned char *end, size_t size) {
   /* A window of it shuffles: 0x80 gives a zero byte, n byte n. */
+  /* clang-format off */
   static const uint8_t window[48] = {
     0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
     0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
     0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80};
+  /* clang-format on */
   __m128i out_shuffle = load(window + size), in_shuffle = load(window + 16 + size);
   __m128i pushed_out = _mm_shuffle_epi8(sum, out_shuffle), kept = _mm_shuffle_epi8(sum, in_shuffle);
   /* The kept bytes' places hold 0 to 15 in in_shuffle, the others 0x80: there the new bytes go. */
