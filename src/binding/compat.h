@@ -61,6 +61,15 @@ static inline bool compat_push_integer(lua_State *L, int64_t integer) {
 #endif
 }
 
+/* Pushes a count, which in practice every Lua holds exactly. */
+static inline void compat_push_count(lua_State *L, uint64_t count) {
+#if COMPAT_HAS_INTEGERS
+  lua_pushinteger(L, (lua_Integer)count);
+#else
+  lua_pushnumber(L, (lua_Number)count);
+#endif
+}
+
 /* The index counted from the bottom of the stack. */
 static inline int compat_absolute(lua_State *L, int index) {
   return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;

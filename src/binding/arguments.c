@@ -1,0 +1,199 @@
+/*
+** arguments.c - keys, options and times as Lua passes them.
+*/
+#define _POSIX_C_SOURCE 200809L
+
+#include "arguments.h"
+
+#include <math.h>
+#include <time.h>
+
+/* Keys. */
+
+static vdb_key number_key(lua_State *L, int index) {
+  if (compat_is_integer(L, index)) return vdb_integer(compat_to_integer(L, index));
+  return vdb_float(lua_tonumber(L, index));
+}
+
+key_kind argument_key_kind(lua_State *L, int index, vdb_key *key) {
+  size_t size;
+  const char *bytes;
+  switch (lua_type(L, index)) {
+  case LUA_TSTRING:
+    bytes = lua_tolstring(L, index, &size);
+    *key = vdb_string(bytes, size);
+    return KEY_STORABLE;
+  case LUA_TNUMBER:
+    *key = number_key(L, index);
+    return key->type == VDB_FLOAT && isnan(key->number) ? KEY_NIL : KEY_STORABLE;
+  case LUA_TBOOLEAN: *key = vdb_boolean(lua_toboolean(L, index)); return KEY_STORABLE;
+  case LUA_TNIL: return KEY_NIL;
+  default: return KEY_FOREIGN;
+  }
+}
+
+const char *argument_foreign_key(lua_State *L, int index) {
+  return lua_pushfstring(L, "a key must be a string, a number or a boolean, not a %s",
+                         luaL_typename(L, index));
+}
+
+const char *argument_nil_key(lua_State *L, int index) {
+  return lua_pushfstring(L, "index is %s", lua_isnil(L, index) ? "nil" : "NaN");
+}
+
+bool argument_key(lua_State *L, int index, vdb_key *key) {
+  luaL_checkany(L, index);
+  key_kind kind = argument_key_kind(L, index, key);
+  if (kind == KEY_FOREIGN) luaL_argerror(L, index, argument_foreign_key(L, index));
+  return kind == KEY_STORABLE;
+}
+
+void argument_key_to_write(lua_State *L, int index, vdb_key *key) {
+  if (!argument_key(L, index, key)) luaL_argerror(L, index, argument_nil_key(L, index));
+}
+
+const char *argument_path(lua_State *L, int index) {
+  size_t size;
+  const char *path = luaL_checklstring(L, index, &size);
+  if (strlen(path) != size) luaL_argerror(L, index, "a path can't hold a zero byte");
+  return path;
+}
+
+/* Times. */
+
+int64_t clock_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Anything before the epoch is as expired as the first millisecond after it; 0 has a meaning of its own. */
+static int64_t expiration_from_double(double milliseconds) {
+  if (milliseconds >= (double)VDB_NEVER) return VDB_NEVER;
+  return milliseconds < 1 ? 1 : (int64_t)milliseconds;
+}
+
+static double check_time(lua_State *L, int index) {
+  double time = luaL_checknumber(L, index);
+  if (isnan(time)) luaL_argerror(L, index, "NaN is not a time");
+  return time;
+}
+
+int64_t argument_expiration(lua_State *L, int index) {
+  double milliseconds = check_time(L, index);
+  if (!compat_is_integer(L, index)) return expiration_from_double(milliseconds);
+  int64_t exact = compat_to_integer(L, index);
+  return exact < 1 ? 1 : exact;
+}
+
+int64_t argument_seconds_from_now(lua_State *L, int index) {
+  return expiration_from_double((double)clock_now() + check_time(L, index) * 1000);
+}
+
+/* Options: each table has a reader that takes one field, named and with its value on top of the stack. */
+
+typedef void (*field_reader)(lua_State *L, int options, const char *name, void *into);
+
+static void bad_field(lua_State *L, int options, const char *name, const char *expected) {
+  luaL_argerror(L, options, lua_pushfstring(L, "option '%s' must be %s", name, expected));
+}
+
+static void unknown_field(lua_State *L, int options, const char *name) {
+  luaL_argerror(L, options, lua_pushfstring(L, "unknown option '%s'", name));
+}
+
+static void read_fields(lua_State *L, int options, field_reader read, void *into) {
+  if (lua_isnoneornil(L, options)) return;
+  luaL_checktype(L, options, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, options)) {
+    if (lua_type(L, -2) != LUA_TSTRING) luaL_argerror(L, options, "the names of options are strings");
+    read(L, options, lua_tostring(L, -2), into);
+    lua_pop(L, 1);
+  }
+}
+
+typedef struct open_options {
+  vdb_options *engine;
+  value_rules *rules;
+} open_options;
+
+static bool boolean_field(lua_State *L, int options, const char *name) {
+  if (!lua_isboolean(L, -1)) bad_field(L, options, name, "true or false");
+  return lua_toboolean(L, -1);
+}
+
+/* Whether the field on top is this string. */
+static bool field_is(lua_State *L, const char *text) {
+  return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), text) == 0;
+}
+
+static bool field_is_positive(lua_State *L) {
+  return lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) > 0 && lua_tonumber(L, -1) < HUGE_VAL;
+}
+
+static void read_sync(lua_State *L, int options, vdb_options *engine) {
+  if (field_is(L, "os")) {
+    engine->sync = VDB_SYNC_OS;
+  } else if (field_is(L, "always")) {
+    engine->sync = VDB_SYNC_ALWAYS;
+  } else if (field_is_positive(L)) {
+    engine->sync = VDB_SYNC_INTERVAL;
+    engine->sync_seconds = lua_tonumber(L, -1);
+  } else {
+    bad_field(L, options, "sync", "\"os\", \"always\" or a number of seconds above 0");
+  }
+}
+
+static void read_integers(lua_State *L, int options, value_rules *rules) {
+  if (field_is(L, "float")) rules->integers = JSON_INTEGERS_FLOAT;
+  else if (field_is(L, "string")) rules->integers = JSON_INTEGERS_STRING;
+  else bad_field(L, options, "integers", "\"float\" or \"string\"");
+}
+
+static void read_open_field(lua_State *L, int options, const char *name, void *into) {
+  const open_options *o = into;
+  if (strcmp(name, "sync") == 0) read_sync(L, options, o->engine);
+  else if (strcmp(name, "readonly") == 0) o->engine->readonly = boolean_field(L, options, name);
+  else if (strcmp(name, "functions") == 0) o->rules->functions = boolean_field(L, options, name);
+  else if (strcmp(name, "integers") == 0) read_integers(L, options, o->rules);
+  else if (strcmp(name, "reclaim") == 0) {
+    if (!field_is_positive(L)) bad_field(L, options, name, "a number above 0");
+  } else unknown_field(L, options, name);
+}
+
+void argument_open_options(lua_State *L, int index, vdb_options *options, value_rules *rules) {
+  *options = (vdb_options){0};
+  *rules = (value_rules){.integers = JSON_INTEGERS_EXACT};
+  open_options into = {options, rules};
+  read_fields(L, index, read_open_field, &into);
+}
+
+static void read_expiration_field(lua_State *L, int options, const char *name, void *into) {
+  int64_t *expiration = into;
+  bool ttl = strcmp(name, "ttl") == 0;
+  if (!ttl && strcmp(name, "expiration") != 0) unknown_field(L, options, name);
+  if (lua_type(L, -1) != LUA_TNUMBER || isnan(lua_tonumber(L, -1)))
+    bad_field(L, options, name, ttl ? "a number of seconds" : "a number of milliseconds since the epoch");
+  if (*expiration != 0) luaL_argerror(L, options, "give either 'ttl' or 'expiration'");
+  *expiration = ttl ? argument_seconds_from_now(L, -1) : argument_expiration(L, -1);
+}
+
+int64_t argument_expiration_option(lua_State *L, int index) {
+  int64_t expiration = 0;
+  read_fields(L, index, read_expiration_field, &expiration);
+  return expiration == 0 ? VDB_NEVER : expiration;
+}
+
+static void read_progress_field(lua_State *L, int options, const char *name, void *into) {
+  if (strcmp(name, "progress") != 0) unknown_field(L, options, name);
+  if (!lua_isfunction(L, -1)) bad_field(L, options, name, "a function");
+  lua_pushvalue(L, -1);
+  lua_replace(L, *(int *)into);
+}
+
+void argument_push_progress(lua_State *L, int index) {
+  lua_pushnil(L);
+  int progress = lua_gettop(L);
+  read_fields(L, index, read_progress_field, &progress);
+}

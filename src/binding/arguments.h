@@ -1,0 +1,56 @@
+/*
+** arguments.h - keys, options and times as Lua passes them.
+**
+** A wrong type of argument is misuse: these functions raise. They are called before anything is taken or
+** opened.
+*/
+#ifndef VIPERDB_ARGUMENTS_H
+#define VIPERDB_ARGUMENTS_H
+
+#include "../engine/viperdb.h"
+#include "compat.h"
+#include "value.h"
+
+typedef enum key_kind {
+  KEY_STORABLE,
+  KEY_NIL,    /* nil or NaN: never there, and can't be written, as in a Lua table */
+  KEY_FOREIGN /* of a type that a Lua table takes and a store doesn't */
+} key_kind;
+
+/* Reads the key at `index`. Its string is borrowed from the Lua value. */
+key_kind argument_key_kind(lua_State *L, int index, vdb_key *key);
+
+/* Pushes what is wrong with a foreign key. */
+const char *argument_foreign_key(lua_State *L, int index);
+
+/* Pushes what is wrong with writing to nil or NaN. */
+const char *argument_nil_key(lua_State *L, int index);
+
+/* The key of a method: false for nil or NaN. */
+bool argument_key(lua_State *L, int index, vdb_key *key);
+
+/* The key of a method that writes. */
+void argument_key_to_write(lua_State *L, int index, vdb_key *key);
+
+/* A path without zero bytes. */
+const char *argument_path(lua_State *L, int index);
+
+/* The options of viperdb.open: a table, nil or nothing. */
+void argument_open_options(lua_State *L, int index, vdb_options *options, value_rules *rules);
+
+/* {ttl = seconds} or {expiration = milliseconds since the epoch}, nil or nothing: VDB_NEVER. */
+int64_t argument_expiration_option(lua_State *L, int index);
+
+/* Milliseconds since the epoch. */
+int64_t argument_expiration(lua_State *L, int index);
+
+/* Seconds from now, as milliseconds since the epoch. */
+int64_t argument_seconds_from_now(lua_State *L, int index);
+
+/* {progress = function}, nil or nothing: pushes the function or nil. */
+void argument_push_progress(lua_State *L, int index);
+
+/* Milliseconds since the epoch, now. */
+int64_t clock_now(void);
+
+#endif

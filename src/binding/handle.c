@@ -1,0 +1,229 @@
+/*
+** handle.c - the userdata behind `db`: its life, and the calls that move values between Lua and the engine.
+*/
+#include "handle.h"
+
+#include "../engine/error.h"
+#include "../text/number.h"
+#include "arguments.h"
+
+#define LOCAL_SIZE 1024 /* records up to this size are copied to the C stack, others to the scratch buffer */
+
+/* Results. */
+
+int handle_failure(lua_State *L, const vdb_error *error) {
+  lua_pushnil(L);
+  lua_pushstring(L, error->message);
+  lua_pushstring(L, vdb_status_name(error->status));
+  return 3;
+}
+
+int handle_raise(lua_State *L, const vdb_error *error) {
+  return luaL_error(L, "%s", error->message);
+}
+
+int handle_done(lua_State *L, vdb_status status, const vdb_error *error) {
+  if (status != VDB_OK) return handle_failure(L, error);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* Arguments. */
+
+void *handle_self(lua_State *L) {
+  void *self = lua_touserdata(L, 1);
+  if (self == NULL || !lua_getmetatable(L, 1)) return NULL;
+  bool same = lua_rawequal(L, -1, lua_upvalueindex(1));
+  lua_pop(L, 1);
+  return same ? self : NULL;
+}
+
+handle *handle_argument(lua_State *L) {
+  handle *h = handle_self(L);
+  if (h == NULL)
+    luaL_argerror(L, 1, lua_pushfstring(L, "a viperdb store expected, got %s", luaL_typename(L, 1)));
+  return h;
+}
+
+vdb_status handle_ready(const handle *h, vdb_error *error) {
+  if (h->store == NULL) return error_set(error, VDB_CLOSED, "attempt to use a closed store");
+  if (h->running)
+    return error_set(error, VDB_BUSY, "the store can't be used by the progress function of its own check");
+  return VDB_OK;
+}
+
+/* Life. */
+
+static handle *push_closed_handle(lua_State *L, int path) {
+  handle *h = lua_newuserdata(L, sizeof *h);
+  *h = (handle){0};
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  lua_createtable(L, 3, 0);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, HANDLE_SLOT);
+  lua_pushvalue(L, path);
+  lua_rawseti(L, -2, PATH_SLOT);
+  compat_attach(L, -2);
+  return h;
+}
+
+int handle_open(lua_State *L) {
+  vdb_options options;
+  value_rules rules;
+  vdb_error error;
+  const char *path = argument_path(L, 1);
+  argument_open_options(L, 2, &options, &rules);
+  handle *h = push_closed_handle(L, 1);
+  h->rules = rules;
+  if (vdb_open(path, &options, &h->store, &error) != VDB_OK) return handle_failure(L, &error);
+  return 1;
+}
+
+/* A closed handle is closed already: that is a success. */
+static vdb_status close_handle(handle *h, vdb_error *error) {
+  if (h->running) return handle_ready(h, error);
+  vdb_store *store = h->store;
+  h->store = NULL;
+  return vdb_close(store, error);
+}
+
+int handle_close(lua_State *L) {
+  vdb_error error;
+  vdb_status status = close_handle(handle_argument(L), &error);
+  return handle_done(L, status, &error);
+}
+
+/* The end of a <close> variable. An error that is on its way already is the one to keep. */
+int handle_leave(lua_State *L) {
+  vdb_error error;
+  vdb_status status = close_handle(handle_argument(L), &error);
+  if (status != VDB_OK && lua_isnoneornil(L, 2)) return handle_raise(L, &error);
+  return 0;
+}
+
+int handle_collect(lua_State *L) {
+  vdb_error ignored;
+  close_handle(handle_argument(L), &ignored);
+  return 0;
+}
+
+int handle_push_name(lua_State *L, const handle *h, const char *kind) {
+  compat_push_attached(L, 1);
+  lua_rawgeti(L, -1, PATH_SLOT);
+  lua_pushfstring(L, "%s: %s%s", kind, lua_tostring(L, -1), h->store == NULL ? " (closed)" : "");
+  return 1;
+}
+
+int handle_tostring(lua_State *L) {
+  return handle_push_name(L, handle_argument(L), "viperdb store");
+}
+
+/* Keys and values. */
+
+/* An integer key that no number of this Lua equals. */
+static vdb_status push_wide_key(lua_State *L, int64_t integer, json_integers integers, vdb_error *error) {
+  char digits[NUMBER_INTEGER_SIZE];
+  size_t size = number_print_integer(digits, integer);
+  switch (integers) {
+  case JSON_INTEGERS_FLOAT: lua_pushnumber(L, (lua_Number)integer); return VDB_OK;
+  case JSON_INTEGERS_STRING: lua_pushlstring(L, digits, size); return VDB_OK;
+  case JSON_INTEGERS_EXACT: break;
+  }
+  return error_set(error, VDB_RANGE,
+                   "this Lua's numbers can't hold the key %.*s exactly: "
+                   "open the store with integers = \"float\" or integers = \"string\"",
+                   (int)size, digits);
+}
+
+static vdb_status push_key(lua_State *L, const vdb_key *key, json_integers integers, vdb_error *error) {
+  switch (key->type) {
+  case VDB_STRING: lua_pushlstring(L, key->string, key->size); break;
+  case VDB_BOOLEAN: lua_pushboolean(L, key->integer != 0); break;
+  case VDB_FLOAT: lua_pushnumber(L, key->number); break;
+  case VDB_INTEGER:
+    if (!compat_push_integer(L, key->integer)) return push_wide_key(L, key->integer, integers, error);
+  }
+  return VDB_OK;
+}
+
+/* Pushes both, or nothing. */
+static vdb_status push_both(lua_State *L, const value_rules *rules, const vdb_key *key,
+                            const vdb_value *value, vdb_error *error) {
+  int top = lua_gettop(L);
+  vdb_status status = VDB_OK;
+  if (key != NULL) status = push_key(L, key, rules->integers, error);
+  if (status == VDB_OK && value != NULL) status = value_decode(L, value, rules, error);
+  if (status != VDB_OK) lua_settop(L, top);
+  return status;
+}
+
+static size_t key_bytes(const vdb_key *key) {
+  return key != NULL && key->type == VDB_STRING ? key->size : 0;
+}
+
+/* As push_both, with the bytes of key and value moved to `bytes` first. */
+static vdb_status push_copy(lua_State *L, const value_rules *rules, const vdb_key *key,
+                            const vdb_value *value, char *bytes, vdb_error *error) {
+  vdb_key key_copy;
+  vdb_value value_copy;
+  if (key != NULL) {
+    key_copy = *key;
+    if (key_bytes(key) > 0) key_copy.string = memcpy(bytes, key->string, key->size);
+    key = &key_copy;
+  }
+  if (value != NULL) {
+    value_copy = *value;
+    if (value->size > 0) value_copy.bytes = memcpy(bytes + key_bytes(key), value->bytes, value->size);
+    value = &value_copy;
+  }
+  return push_both(L, rules, key, value, error);
+}
+
+vdb_status handle_push_record(lua_State *L, int owner, handle *h, const vdb_key *key, const vdb_value *value,
+                              vdb_error *error) {
+  char local[LOCAL_SIZE];
+  size_t size = key_bytes(key) + (value != NULL ? value->size : 0);
+  if (size <= sizeof local) return push_copy(L, &h->rules, key, value, local, error);
+
+  buffer *lent = scratch_lend(L, owner, &h->scratch);
+  int keeper = lua_gettop(L);
+  vdb_status status = VDB_OK;
+  if (buffer_reserve(lent, size)) status = push_copy(L, &h->rules, key, value, lent->bytes, error);
+  else status = error_set(error, VDB_NO_MEMORY, "not enough memory to read the value");
+  scratch_give_back(&h->scratch, lent);
+  lua_remove(L, keeper);
+  return status;
+}
+
+vdb_status handle_read(lua_State *L, handle *h, const vdb_key *key, vdb_error *error) {
+  vdb_value value;
+  scratch_prepare(L, 1, &h->scratch);
+  vdb_status status = handle_ready(h, error);
+  if (status == VDB_OK) status = vdb_get(h->store, key, &value, error);
+  if (status == VDB_OK) status = handle_push_record(L, 1, h, NULL, &value, error);
+  return status;
+}
+
+/* A class's dump function may have closed the store meanwhile, so it is asked again. */
+static vdb_status encode_and_put(lua_State *L, handle *h, const vdb_key *key, int index, int64_t expiration,
+                                 vdb_error *error) {
+  vdb_value value;
+  buffer *lent = scratch_lend(L, 1, &h->scratch);
+  vdb_status status = value_encode(L, index, &h->rules, lent, &value, error);
+  value.expiration = expiration;
+  if (status == VDB_OK) status = handle_ready(h, error);
+  if (status == VDB_OK) status = vdb_put(h->store, key, &value, error);
+  scratch_give_back(&h->scratch, lent);
+  return status;
+}
+
+vdb_status handle_write(lua_State *L, handle *h, const vdb_key *key, int value, int64_t expiration,
+                        vdb_error *error) {
+  scratch_prepare(L, 1, &h->scratch);
+  vdb_status status = handle_ready(h, error);
+  if (status != VDB_OK) return status;
+  if (!lua_isnil(L, value)) return encode_and_put(L, h, key, value, expiration, error);
+  status = vdb_delete(h->store, key, error);
+  return status == VDB_ABSENT ? VDB_OK : status;
+}
