@@ -1,0 +1,204 @@
+---@meta viperdb
+-- The types of viperdb, for readers and editors; nothing loads this file.
+-- luacheck: ignore 212 241
+
+---A key. A float with the value of an integer is the same key as that integer, as in a Lua table.
+---@alias viperdb.Key string|number|boolean
+
+---Why a call failed.
+---@alias viperdb.Code
+---| "CORRUPT" # What is on disk is damaged.
+---| "IO" # The operating system refused a call.
+---| "FULL" # No space is left, or a quota is used up.
+---| "READONLY" # The store was opened read-only, or became so after a failed sync.
+---| "CLOSED" # The store is closed.
+---| "TYPE" # A value of this type can't be stored.
+---| "RANGE" # A number that can't be stored, or that this Lua can't hold exactly.
+---| "TOO_BIG" # A key, a value or a nesting is over its limit.
+---| "UNSUPPORTED" # A folder, a file system or an encoding that this build doesn't read.
+---| "BUSY" # Another process, or a call on this store that is not over yet, holds what is needed.
+---| "CONFLICT" # The progress function stopped the work.
+---| "NO_MEMORY" # Memory ran out.
+
+---@class viperdb
+---@field null lightuserdata JSON's null: the NULL pointer, as `cjson.null` and `ngx.null`.
+---@field _VERSION string
+local viperdb = {}
+
+---@class viperdb.OpenOptions
+---When writes go to the disk. "os", the default: when the operating system likes; a write that returned survives
+---the process. "always": before the call returns; it survives power loss. A number: every so many seconds.
+---@field sync? "os"|"always"|number
+---Never write to the folder, which must exist.
+---@field readonly? boolean
+---Functions may be stored and loaded: only for stores that you trust as you trust code.
+---@field functions? boolean
+---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float, or the
+---digits. Without this option reading one is the error RANGE.
+---@field integers? "float"|"string"
+---@field reclaim? number
+
+---Opens the store in the folder `path`, which is made when it is not there.
+---@param path string
+---@param options? viperdb.OpenOptions
+---@return viperdb.Store? store
+---@return string? message
+---@return viperdb.Code? code
+function viperdb.open(path, options) end
+
+---Writes all that is good in the folder `path` to a new store in `target`; `path` stays as it is.
+---@param path string
+---@param target string
+---@param options? viperdb.CheckOptions
+---@return true|integer? problems True when everything was good, else how many places are damaged.
+---@return string[]|string? list The first 1000 of them, or the message.
+---@return viperdb.Code? code
+function viperdb.repair(path, target, options) end
+
+---How objects of a class are stored.
+---@class viperdb.Class
+---@field dump? fun(object: table): any Returns a plain value to store in place of the object.
+---@field load? fun(value: any): table Returns the object of that value.
+
+---Objects with this metatable can be stored from now on, and come back with it.
+---@param name string
+---@param metatable table
+---@param class? viperdb.Class
+function viperdb.register(name, metatable, class) end
+
+---The same store without methods: every name is a key. Indexing raises on failure.
+---@class viperdb.Table: userdata
+---@field [viperdb.Key] any
+
+---An open store. `db.name`, `db.name = value`, `#db` and, from Lua 5.2 on, `pairs(db)` do what they do with a table,
+---and raise on failure. The names of methods win over keys; `db:get`, `db:set` and `db:table()` take every key. Calls
+---return nil, message, code on failure, and raise when an argument has the wrong type.
+---@class viperdb.Store: userdata
+---@field [viperdb.Key] any
+local Store = {}
+
+---@param key viperdb.Key
+---@return any value Nil when the key is absent. A JSON null is `viperdb.null`.
+---@return string? message
+---@return viperdb.Code? code
+function Store:get(key) end
+
+---@class viperdb.SetOptions
+---@field ttl? number Seconds from now until the key is absent; `math.huge` is never.
+---@field expiration? number The same as a moment: milliseconds since the epoch.
+
+---Stores the value; nil deletes. Without options the key doesn't expire, whatever it did before.
+---@param key viperdb.Key
+---@param value any
+---@param options? viperdb.SetOptions
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Store:set(key, value, options) end
+
+---As `set` with the option `expiration`.
+---@param key viperdb.Key
+---@param value any
+---@param expiration number Milliseconds since the epoch.
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Store:set_with_expiration(key, value, expiration) end
+
+---@param key viperdb.Key
+---@return boolean? was_there
+---@return string? message
+---@return viperdb.Code? code
+function Store:delete(key) end
+
+---@param key viperdb.Key
+---@return boolean? is_there
+---@return string? message
+---@return viperdb.Code? code
+function Store:has(key) end
+
+---@param key viperdb.Key
+---@return number? seconds Until the key is absent; `math.huge` when it doesn't expire, nil when it is absent already.
+---@return string? message
+---@return viperdb.Code? code
+function Store:ttl(key) end
+
+---Lets the key expire; its value stays.
+---@param key viperdb.Key
+---@param seconds number From now; `math.huge` is never.
+---@return boolean? is_there
+---@return string? message
+---@return viperdb.Code? code
+function Store:expire(key, seconds) end
+
+---Lets the key expire no longer.
+---@param key viperdb.Key
+---@return boolean? is_there
+---@return string? message
+---@return viperdb.Code? code
+function Store:persist(key) end
+
+---Walks over what is there now, in the order of the last write, whatever is written meanwhile. Raises on failure; the
+---next step then goes on behind what failed. Works in every Lua: `for key, value in db:pairs() do`.
+---@return fun(): viperdb.Key?, any
+function Store:pairs() end
+
+---As `pairs`, without the values.
+---@return fun(): viperdb.Key?
+function Store:keys() end
+
+---For names that come from outside.
+---@return viperdb.Table
+function Store:table() end
+
+---Rewrites the files without what was overwritten, deleted or expired.
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Store:reclaim() end
+
+---Returns when all that was written is on the disk.
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Store:sync() end
+
+---@class viperdb.Stats
+---@field keys integer Keys with a value, expired ones that were not reclaimed yet included.
+---@field key_log_bytes integer Length of the key log.
+---@field key_log_live integer Of these, bytes in use.
+---@field value_log_bytes integer Length of the value log.
+---@field value_log_live integer Of these, bytes in use.
+---@field index_bytes integer Length of the index.
+---@field index_slots integer Slots in use; deleted keys keep theirs until `reclaim`.
+---@field index_load number Slots in use / slots there are.
+---@field generation integer Counts reclaims.
+---@field synced_key_log integer Length of the key log that is known to be on the disk.
+---@field last_sync integer Milliseconds since the epoch; 0 is never.
+---@field last_reclaim integer Milliseconds since the epoch; 0 is never.
+---@field boot string The kernel's boot id under which the control page was made.
+
+---@return viperdb.Stats? stats
+---@return string? message
+---@return viperdb.Code? code
+function Store:stats() end
+
+---@class viperdb.CheckOptions
+---Called now and then with bytes of the key log, and for each damaged place with its description. False stops the
+---work with CONFLICT. The store that is checked can't be used in it.
+---@field progress? fun(done: integer, total: integer, problem: string?): boolean?
+
+---Reads everything.
+---@param options? viperdb.CheckOptions
+---@return true|integer? problems True when nothing is damaged, else how many places are.
+---@return string[]|string? list The first 1000 of them, or the message.
+---@return viperdb.Code? code
+function Store:check(options) end
+
+---Closing a closed store does nothing.
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Store:close() end
+
+return viperdb
