@@ -26,15 +26,16 @@
 local viperdb = {}
 
 ---@class viperdb.OpenOptions
----When writes go to the disk. "os", the default: when the operating system likes; a write that returned survives
----the process. "always": before the call returns; it survives power loss. A number: every so many seconds.
+---When writes go to the disk. "os", the default: when the operating system likes; a write that returned
+---survives the process. "always": before the call returns; it survives power loss. A number: every so many
+---seconds.
 ---@field sync? "os"|"always"|number
 ---Never write to the folder, which must exist.
 ---@field readonly? boolean
 ---Functions may be stored and loaded: only for stores that you trust as you trust code.
 ---@field functions? boolean
----What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float, or the
----digits. Without this option reading one is the error RANGE.
+---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float,
+---or the digits. Without this option reading one is the error RANGE.
 ---@field integers? "float"|"string"
 ---@field reclaim? number
 
@@ -70,9 +71,10 @@ function viperdb.register(name, metatable, class) end
 ---@class viperdb.Table: userdata
 ---@field [viperdb.Key] any
 
----An open store. `db.name`, `db.name = value`, `#db` and, from Lua 5.2 on, `pairs(db)` do what they do with a table,
----and raise on failure. The names of methods win over keys; `db:get`, `db:set` and `db:table()` take every key. Calls
----return nil, message, code on failure, and raise when an argument has the wrong type.
+---An open store. `db.name`, `db.name = value`, `#db` and, from Lua 5.2 on, `pairs(db)` do what they do
+---with a table, and raise on failure. The names of methods win over keys; `db:get`, `db:set` and
+---`db:table()` take every key. Calls return nil, message, code on failure, and raise when an argument has
+---the wrong type.
 ---@class viperdb.Store: userdata
 ---@field [viperdb.Key] any
 local Store = {}
@@ -118,7 +120,7 @@ function Store:delete(key) end
 function Store:has(key) end
 
 ---@param key viperdb.Key
----@return number? seconds Until the key is absent; `math.huge` when it doesn't expire, nil when it is absent already.
+---@return number? seconds Until the key is absent: `math.huge` when it doesn't expire, nil when it is.
 ---@return string? message
 ---@return viperdb.Code? code
 function Store:ttl(key) end
@@ -138,8 +140,9 @@ function Store:expire(key, seconds) end
 ---@return viperdb.Code? code
 function Store:persist(key) end
 
----Walks over what is there now, in the order of the last write, whatever is written meanwhile. Raises on failure; the
----next step then goes on behind what failed. Works in every Lua: `for key, value in db:pairs() do`.
+---Walks over what is there now, in the order of the last write, whatever is written meanwhile. Raises on
+---failure; the next step then goes on behind what failed. Works in every Lua: `for key, value in
+---db:pairs() do`.
 ---@return fun(): viperdb.Key?, any
 function Store:pairs() end
 
@@ -184,8 +187,8 @@ function Store:sync() end
 function Store:stats() end
 
 ---@class viperdb.CheckOptions
----Called now and then with bytes of the key log, and for each damaged place with its description. False stops the
----work with CONFLICT. The store that is checked can't be used in it.
+---Called now and then with bytes of the key log, and for each damaged place with its description. False
+---stops the work with CONFLICT. The store that is checked can't be used in it.
 ---@field progress? fun(done: integer, total: integer, problem: string?): boolean?
 
 ---Reads everything.
