@@ -1,4 +1,4 @@
----@meta viperdb
+---@meta _
 -- The types of viperdb, for readers and editors; nothing loads this file.
 -- luacheck: ignore 212 241
 
@@ -120,7 +120,7 @@ function Store:delete(key) end
 function Store:has(key) end
 
 ---@param key viperdb.Key
----@return number? seconds Until the key is absent: `math.huge` when it doesn't expire, nil when it is.
+---@return number? seconds Until it is absent: `math.huge` when it never will be, nil when it is.
 ---@return string? message
 ---@return viperdb.Code? code
 function Store:ttl(key) end
