@@ -102,9 +102,11 @@ int handle_leave(lua_State *L) {
   return 0;
 }
 
+/* Raises nothing, as it is called for a table too that was given this metatable. */
 int handle_collect(lua_State *L) {
+  handle *h = handle_self(L);
   vdb_error ignored;
-  close_handle(handle_argument(L), &ignored);
+  if (h != NULL) close_handle(h, &ignored);
   return 0;
 }
 

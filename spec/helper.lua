@@ -1,0 +1,110 @@
+-- helper: temporary folders, other Lua processes, and what Lua itself lacks for the specs.
+local helper = {}
+
+local root
+local count = 0
+
+-- The output of a shell command, without the last newline.
+local function output_of(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a"):gsub("\n$", "")
+  pipe:close()
+  return text
+end
+
+-- A path where nothing is yet, in a folder that helper.clean removes.
+function helper.path()
+  root = root or output_of('mktemp -d "${TMPDIR:-/tmp}/viperdb-spec.XXXXXX"')
+  count = count + 1
+  return root .. "/" .. count
+end
+
+-- For the teardown of every spec file that uses paths. Collects forgotten handles first.
+function helper.clean()
+  collectgarbage()
+  collectgarbage()
+  if root then os.execute("rm -rf '" .. root .. "'") end
+  root = nil
+end
+
+-- A new store and its path.
+function helper.store(options)
+  local path = helper.path()
+  return assert(require("viperdb").open(path, options)), path
+end
+
+-- The path of a copy of a folder in spec/fixtures.
+function helper.copy_of(fixture)
+  local path = helper.path()
+  assert(output_of("cp -r 'spec/fixtures/" .. fixture .. "' '" .. path .. "' 2>&1") == "")
+  return path
+end
+
+function helper.read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+function helper.write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  file:close()
+end
+
+-- The interpreter that runs this, as a command.
+local function interpreter()
+  local index = 0
+  while arg and arg[index - 1] do index = index - 1 end
+  if index < 0 then return arg[index] end
+  return os.getenv("LUA") or (jit and "luajit" or "lua" .. _VERSION:match("%d%.%d"))
+end
+
+-- Runs a Lua program with these arguments, strings without quotes, in another process of the same Lua, which
+-- finds the same modules and has `viperdb` as a local. Returns what it printed.
+function helper.run(program, ...)
+  local file = helper.path() .. ".lua"
+  local paths = ("package.path, package.cpath = %q, %q "):format(package.path, package.cpath)
+  helper.write_file(file, paths .. "local viperdb = require('viperdb') " .. program)
+  local command = { interpreter(), file }
+  for _, argument in ipairs({ ... }) do command[#command + 1] = "'" .. argument .. "'" end
+  return output_of(table.concat(command, " ") .. " 2>&1")
+end
+
+-- For programs of helper.run: the process ends as if the machine had taken it away.
+helper.die = "os.execute('kill -9 ' .. io.open('/proc/self/stat'):read('*n'))"
+
+-- The message of the error that the function raises, or nil.
+function helper.error_of(f, ...)
+  local done, message = pcall(f, ...)
+  if done then return nil end
+  return tostring(message)
+end
+
+-- "integer" and "float" where this Lua tells them apart.
+function helper.type_of(value)
+  return math.type and math.type(value) or type(value)
+end
+
+-- Makes garbage that calls the function when it is collected.
+function helper.call_when_collected(f)
+  local newproxy = rawget(_G, "newproxy")
+  if newproxy then
+    getmetatable(newproxy(true)).__gc = f
+  else
+    setmetatable({}, { __gc = f })
+  end
+end
+
+-- What an iterator gives, as lists of keys and of values.
+function helper.collect(...)
+  local keys, values = {}, {}
+  for key, value in ... do
+    keys[#keys + 1] = key
+    values[#values + 1] = value
+  end
+  return keys, values
+end
+
+return helper
