@@ -14,8 +14,8 @@
 
 /* How a handle was asked to treat values (options of viperdb.open). */
 typedef struct value_rules {
-  bool functions;          /* functions may be stored and loaded */
-  json_integers integers;  /* integers this Lua can't hold */
+  bool functions;         /* functions may be stored and loaded */
+  json_integers integers; /* integers this Lua can't hold */
 } value_rules;
 
 /*
