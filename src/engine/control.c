@@ -140,12 +140,21 @@ vdb_status control_reset_locks(control_page *page, vdb_error *error) {
   return error_system(error, "cannot make the locks in " CONTROL_NAME);
 }
 
-void control_reset(control_page *page) {
-  memset(page, 0, CONTROL_SIZE);
-  memcpy(page->magic, MAGIC, sizeof page->magic);
+/* A read-only handle may be looking: the generation is odd before anything else changes, and stays so. */
+void control_reset(control_page *page, uint64_t generation) {
+  char *bytes = (char *)page;
+  size_t before = offsetof(control_page, generation), after = before + sizeof page->generation;
+  atomic_store_explicit(&page->generation, generation, memory_order_release);
+  memset(bytes, 0, before);
+  memset(bytes + after, 0, CONTROL_SIZE - after);
   page->version = VERSION;
   page->layout = LAYOUT;
   atomic_store_explicit(&page->state, CONTROL_OPEN, memory_order_release);
+  memcpy(page->magic, MAGIC, sizeof page->magic);
+}
+
+vdb_status control_sync(control_handle *control, vdb_error *error) {
+  return os.sync(control->file) == 0 ? VDB_OK : error_system(error, "cannot sync " CONTROL_NAME);
 }
 
 static bool lock_byte(control_handle *control, control_lock_byte byte, os_lock_kind kind) {

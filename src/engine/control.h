@@ -17,7 +17,13 @@
 #include "os.h"
 #include "viperdb.h"
 
+/* The store's folder. */
+#define KEY_LOG_NAME "db.klog"
+#define VALUE_LOG_NAME "db.vlog"
+#define INDEX_NAME "db.index"
 #define CONTROL_NAME "db.ctl"
+#define OPEN_NAME ".OPEN"
+
 #define CONTROL_SIZE 4096
 
 /* Where the store stands after a commit. */
@@ -43,6 +49,14 @@ typedef struct control_identity {
   uint64_t device;
   uint64_t inode;
 } control_identity;
+
+static inline control_identity control_identify(const struct stat *status) {
+  return (control_identity){.device = (uint64_t)status->st_dev, .inode = (uint64_t)status->st_ino};
+}
+
+static inline bool control_same_file(const control_identity *identity, const struct stat *status) {
+  return identity->device == (uint64_t)status->st_dev && identity->inode == (uint64_t)status->st_ino;
+}
 
 typedef enum control_state {
   CONTROL_UNUSED = 0, /* zeros, or being made */
@@ -97,6 +111,9 @@ void control_init(control_handle *control);
 */
 vdb_status control_open(control_handle *control, int folder, bool readonly, vdb_error *error);
 
+/* Gets the page itself onto the disk. */
+vdb_status control_sync(control_handle *control, vdb_error *error);
+
 /* A page of this process alone, for a read-only store that needs recovery. */
 vdb_status control_open_private(control_handle *control, vdb_error *error);
 
@@ -106,8 +123,8 @@ void control_close(control_handle *control);
 /* Whether the page was made by this version of the engine and is whole. */
 bool control_usable(const control_page *page);
 
-/* Makes the page empty and usable: state CONTROL_OPEN, generation 0, locks free. Only while alone. */
-void control_reset(control_page *page);
+/* Makes the page empty and usable, with this odd generation, state CONTROL_OPEN. Only while alone. */
+void control_reset(control_page *page, uint64_t generation);
 
 /* Makes the two locks anew. Only while alone: what a dead process left in them must not be believed. */
 vdb_status control_reset_locks(control_page *page, vdb_error *error);

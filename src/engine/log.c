@@ -38,7 +38,9 @@ static vdb_status explain_open(const log_file *log, vdb_error *error) {
 
 vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, vdb_error *error) {
   log->file = os_open_regular(folder, log->name, flags, status);
-  return log->file >= 0 ? VDB_OK : explain_open(log, error);
+  if (log->file < 0) return explain_open(log, error);
+  log->size = (uint64_t)status->st_size;
+  return VDB_OK;
 }
 
 static void drop_window(log_file *log) {
@@ -61,8 +63,7 @@ static uint64_t round_up(uint64_t value, uint64_t unit) {
 ** Maps more than is needed, so that a growing log is mapped anew only when it has doubled. The part beyond the
 ** file's end costs address space only; a host that limits that gets just what is needed.
 */
-vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error) {
-  if (length <= log->mapped) return VDB_OK;
+static vdb_status map_log(log_file *log, uint64_t length, vdb_error *error) {
   uint64_t wanted = round_up(2 * length < LEAST_MAPPING ? LEAST_MAPPING : 2 * length, os_page());
   void *fresh = os.map(log->file, wanted, 0, OS_MAP_READ);
   if (fresh == MAP_FAILED) {
@@ -74,6 +75,19 @@ vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error) {
   log->base = fresh;
   log->mapped = wanted;
   return VDB_OK;
+}
+
+void log_measure(log_file *log) {
+  struct stat status;
+  if (os.status(log->file, &status) == 0) log->size = (uint64_t)status.st_size;
+}
+
+vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error) {
+  if (length > log->size) log_measure(log);
+  if (length > log->size)
+    return error_set(error, VDB_CORRUPT, "%s ends at byte %llu, but what lies before byte %llu is asked for: run "
+                     "viperdb.repair", log->name, (unsigned long long)log->size, (unsigned long long)length);
+  return length <= log->mapped ? VDB_OK : map_log(log, length, error);
 }
 
 /*

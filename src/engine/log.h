@@ -29,7 +29,8 @@ typedef struct log_file {
   char filler;      /* what the file holds beyond its committed end */
   const char *base; /* read-only mapping of [0, mapped); may reach beyond the file's end */
   size_t mapped;
-  char *window; /* writable mapping of [window_start, window_start + window_size), NULL for none */
+  uint64_t size; /* bytes of the file as last asked: nothing behind is touched */
+  char *window;  /* writable mapping of [window_start, window_start + window_size), NULL for none */
   uint64_t window_start;
   size_t window_size;
 } log_file;
@@ -42,9 +43,12 @@ vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, v
 /* Unmaps and closes; a closed log is fine. */
 void log_close(log_file *log);
 
+/* Asks for the file's size again. */
+void log_measure(log_file *log);
+
 /*
-** Makes [0, length) readable at log->base. The caller knows that the file is that long. Moves the mapping:
-** pointers into it are dead.
+** Makes [0, length) readable at log->base. VDB_CORRUPT when the file is shorter. May move the mapping: pointers into
+** it are dead then.
 */
 vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error);
 

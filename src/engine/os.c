@@ -8,6 +8,7 @@
 
 #include "os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,6 +38,27 @@ static void *real_map(int file, size_t size, off_t offset, os_map_kind kind) {
   int protection = kind == OS_MAP_READ ? PROT_READ : PROT_READ | PROT_WRITE;
   int flags = kind == OS_MAP_WRITE_NOW ? MAP_SHARED | MAP_POPULATE : MAP_SHARED;
   return mmap(NULL, size, protection, flags, file, offset);
+}
+
+/* Calls `visit` for each entry but . and .. until it returns false. */
+static int real_read_folder(int folder, bool (*visit)(void *context, const char *name), void *context) {
+  int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (copy < 0) return -1;
+  DIR *entries = fdopendir(copy);
+  if (entries == NULL) {
+    close(copy);
+    return -1;
+  }
+  const struct dirent *entry;
+  errno = 0;
+  while ((entry = readdir(entries)) != NULL) {
+    bool self = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (!self && !visit(context, entry->d_name)) break;
+  }
+  int reason = entry == NULL ? errno : 0;
+  closedir(entries);
+  errno = reason;
+  return reason == 0 ? 0 : -1;
 }
 
 static int real_rename(int folder, const char *from, const char *to) {
@@ -99,6 +121,7 @@ os_table os = {
   .sync_folder = fsync,
   .map = real_map,
   .unmap = munmap,
+  .read_folder = real_read_folder,
   .rename = real_rename,
   .remove = real_remove,
   .lock = real_lock,

@@ -36,6 +36,7 @@ typedef struct os_table {
   int (*sync_folder)(int folder);                                      /* fsync */
   void *(*map)(int file, size_t size, off_t offset, os_map_kind kind); /* mmap */
   int (*unmap)(void *address, size_t size);                            /* munmap */
+  int (*read_folder)(int folder, bool (*visit)(void *context, const char *name), void *context); /* readdir */
   int (*rename)(int folder, const char *from, const char *to);         /* renameat */
   int (*remove)(int folder, const char *name);                         /* unlinkat */
   int (*lock)(int file, off_t byte, os_lock_kind kind);                /* fcntl F_OFD_SETLK: never waits */

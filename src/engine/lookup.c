@@ -1,0 +1,102 @@
+/*
+** lookup.c - from a key to its newest line and its value, without a lock.
+**
+** The index yields candidates; the key in the line decides. Everything that is read is checked against the length of
+** its file before it is touched and against its checksum before it is given out, so a wrong slot, line or value is
+** VDB_CORRUPT, never another key's value and never an older one.
+*/
+#include "store.h"
+
+#include <string.h>
+
+#include "error.h"
+
+static vdb_status bad_line(uint64_t line, vdb_error *error) {
+  return error_set(error, VDB_CORRUPT, KEY_LOG_NAME " line at byte %llu is damaged: run viperdb.repair",
+                   (unsigned long long)line);
+}
+
+vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch,
+                          vdb_error *error) {
+  log_file *log = &view->key_log;
+  if (line >= log->size || log->mapped < log->size) {
+    vdb_status status = log_cover(log, line + 1, error);
+    if (status == VDB_OK) status = log_cover(log, log->size, error);
+    if (status != VDB_OK) return status;
+  }
+  if (line > 0 && log->base[line - 1] != '\n') return bad_line(line, error);
+  vdb_status status = record_parse(log->base + line, (size_t)(log->size - line), entry, scratch);
+  if (status == VDB_CORRUPT) return bad_line(line, error);
+  if (status == VDB_UNSUPPORTED)
+    return error_set(error, status, KEY_LOG_NAME " line at byte %llu holds something that this version can't read",
+                     (unsigned long long)line);
+  if (status == VDB_NO_MEMORY) return error_set(error, status, "out of memory");
+  return status;
+}
+
+/* The value is fetched while the line is being read: the hint saves waiting for one memory access after the other. */
+static void prefetch(const store_view *view, uint64_t line, uint64_t value) {
+  const log_file *keys = &view->key_log, *values = &view->value_log;
+  if (value < values->size && values->size <= values->mapped) {
+    __builtin_prefetch(values->base + value);
+    __builtin_prefetch(values->base + value + 64);
+  }
+  if (line + 128 < keys->size && keys->size <= keys->mapped) {
+    __builtin_prefetch(keys->base + line);
+    __builtin_prefetch(keys->base + line + 64);
+    __builtin_prefetch(keys->base + line + 128);
+  }
+}
+
+static vdb_status search(store_view *view, record_scratch *scratch, const char *key, size_t size,
+                         store_found *found, vdb_error *error) {
+  uint64_t value;
+  found->exists = false;
+  while (index_next(&found->probe, &found->line, &value)) {
+    prefetch(view, found->line, value);
+    vdb_status status = view_read_line(view, found->line, &found->record, scratch, error);
+    if (status != VDB_OK) return status;
+    if (found->record.key_size != size || memcmp(found->record.key, key, size) != 0) continue;
+    found->exists = true;
+    return VDB_OK;
+  }
+  return VDB_OK;
+}
+
+vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size, store_found *found,
+                     vdb_error *error) {
+  uint64_t hash = index_hash(&view->index, key, size);
+  for (;;) {
+    vdb_status status = index_seek(&view->index, hash, &found->probe, error);
+    if (status == VDB_OK) status = search(view, scratch, key, size, found, error);
+    if (index_unchanged(&view->index, &found->probe)) return status;
+  }
+}
+
+bool record_alive(const record *entry) {
+  if (entry->type == RECORD_DEL) return false;
+  return entry->expiration == VDB_NEVER || entry->expiration > os_now();
+}
+
+static vdb_status bad_value(uint64_t line, const record *entry, vdb_error *error) {
+  return error_set(error, VDB_CORRUPT,
+                   VALUE_LOG_NAME " is damaged at byte %llu (%llu bytes of the line at byte %llu of " KEY_LOG_NAME
+                                  "): run viperdb.repair",
+                   (unsigned long long)entry->offset, (unsigned long long)entry->value_size,
+                   (unsigned long long)line);
+}
+
+vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,
+                           vdb_error *error) {
+  log_file *log = &view->value_log;
+  if (entry->value_size > VDB_MAX_VALUE_SIZE || entry->offset > INT64_MAX - VDB_MAX_VALUE_SIZE)
+    return bad_value(line, entry, error);
+  uint64_t end = entry->offset + entry->value_size;
+  if (entry->value_size > 0 && (end > log->size || end > log->mapped)) {
+    vdb_status status = log_cover(log, end, NULL);
+    if (status == VDB_CORRUPT) return bad_value(line, entry, error);
+    if (status != VDB_OK) return log_cover(log, end, error);
+  }
+  *bytes = entry->value_size > 0 ? log->base + entry->offset : "";
+  return record_intact(entry, *bytes) ? VDB_OK : bad_value(line, entry, error);
+}

@@ -1,0 +1,146 @@
+/*
+** scan.c - reading the logs from their start into an empty index.
+**
+** A batch counts when all its lines are there: its lines are looked at once before the first is applied.
+*/
+#include "scan.h"
+
+#include <string.h>
+
+#include "error.h"
+
+typedef struct scan {
+  store_view *view;
+  const scan_trust *trust;
+  control_totals *totals;
+  uint64_t position;
+  record_scratch scratch;
+  record_scratch other;
+} scan;
+
+/* Whether a line stands here whose value, if that is asked for, is intact. */
+static vdb_status look(scan *scan_at, uint64_t line, bool check_value, record *entry, vdb_error *error) {
+  const char *bytes = "";
+  vdb_status status = view_read_line(scan_at->view, line, entry, &scan_at->scratch, error);
+  if (status != VDB_OK || !check_value) return status;
+  if (entry->type == RECORD_SET) return view_read_value(scan_at->view, line, entry, &bytes, error);
+  if (record_intact(entry, bytes)) return VDB_OK;
+  return error_set(error, VDB_CORRUPT, KEY_LOG_NAME " line at byte %llu is damaged: run viperdb.repair",
+                   (unsigned long long)line);
+}
+
+static bool doubted(const scan *scan_at, uint64_t line) {
+  return scan_at->trust->check_values && line >= scan_at->trust->mark;
+}
+
+/* The lines of the batch behind its first line; *end is where the batch ends. */
+static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *first, uint64_t *end, vdb_error *error) {
+  uint64_t left = first->batch;
+  *end = line + first->line_size;
+  while (left > 0) {
+    record entry;
+    vdb_status status = look(scan_at, *end, doubted(scan_at, *end), &entry, error);
+    if (status != VDB_OK) return status;
+    left--;
+    if (entry.batch != left)
+      return error_set(error, VDB_CORRUPT, "the batch that begins at byte %llu of " KEY_LOG_NAME
+                       " is not complete: run viperdb.repair", (unsigned long long)line);
+    *end += entry.line_size;
+  }
+  return VDB_OK;
+}
+
+static uint64_t without(uint64_t total, uint64_t part) {
+  return total > part ? total - part : 0;
+}
+
+static void count(control_totals *totals, const store_found *old, const record *entry) {
+  if (old->exists && old->record.type == RECORD_SET) {
+    totals->keys = without(totals->keys, 1);
+    totals->key_log_live = without(totals->key_log_live, old->record.line_size);
+    totals->value_log_live = without(totals->value_log_live, old->record.value_size);
+  }
+  if (entry->type == RECORD_DEL) return;
+  totals->keys++;
+  totals->key_log_live += entry->line_size;
+  totals->value_log_live += entry->value_size;
+  uint64_t end = entry->offset + entry->value_size;
+  if (end > totals->value_log_end) totals->value_log_end = end;
+}
+
+static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_error *error) {
+  store_view *view = scan_at->view;
+  store_found old;
+  vdb_status status = index_make_room(&view->index, index_hash(&view->index, entry->key, entry->key_size), error);
+  if (status == VDB_OK) status = view_find(view, &scan_at->other, entry->key, entry->key_size, &old, error);
+  if (status != VDB_OK) return status;
+  index_publish(&view->index, &old.probe, line, entry->type == RECORD_SET ? entry->offset : 0);
+  count(scan_at->totals, &old, entry);
+  return VDB_OK;
+}
+
+static vdb_status apply_until(scan *scan_at, uint64_t end, vdb_error *error) {
+  while (scan_at->position < end) {
+    record entry;
+    vdb_status status = look(scan_at, scan_at->position, false, &entry, error);
+    if (status == VDB_OK) status = apply(scan_at, scan_at->position, &entry, error);
+    if (status != VDB_OK) return status;
+    scan_at->position += entry.line_size;
+  }
+  return VDB_OK;
+}
+
+static vdb_status read_next(scan *scan_at, vdb_error *error) {
+  record entry;
+  uint64_t end;
+  vdb_status status = look(scan_at, scan_at->position, doubted(scan_at, scan_at->position), &entry, error);
+  if (status == VDB_OK) status = look_at_batch(scan_at, scan_at->position, &entry, &end, error);
+  return status == VDB_OK ? apply_until(scan_at, end, error) : status;
+}
+
+/* Whether an intact line stands anywhere behind `from`. */
+static bool good_line_behind(scan *scan_at, uint64_t from) {
+  const log_file *log = &scan_at->view->key_log;
+  for (;;) {
+    const char *newline = memchr(log->base + from, '\n', (size_t)(log->size - from));
+    if (newline == NULL) return false;
+    from = (uint64_t)(newline - log->base) + 1;
+    while (from < log->size && log->base[from] == '\n') from++;
+    record entry;
+    if (from >= log->size) return false;
+    if (look(scan_at, from, true, &entry, NULL) == VDB_OK) return true;
+  }
+}
+
+/* Behind filler there may be lines that the disk got before the ones in between: they never happened, either. */
+static bool skip_blank(scan *scan_at) {
+  const log_file *log = &scan_at->view->key_log;
+  uint64_t at = scan_at->position;
+  while (at < log->size && log->base[at] == '\n') at++;
+  if (at > scan_at->position && doubted(scan_at, scan_at->position) && scan_at->trust->marked) return false;
+  if (at < log->size) scan_at->position = at;
+  return at < log->size;
+}
+
+static vdb_status scan_lines(scan *scan_at, vdb_error *error) {
+  vdb_status status = VDB_OK;
+  while (status == VDB_OK && skip_blank(scan_at)) status = read_next(scan_at, error);
+  if (status != VDB_CORRUPT || scan_at->position < scan_at->trust->mark) return status;
+  if (!scan_at->trust->marked && good_line_behind(scan_at, scan_at->position)) return status;
+  return VDB_OK;
+}
+
+vdb_status scan_logs(store_view *view, const scan_trust *trust, control_totals *totals, vdb_error *error) {
+  scan scan_at = {.view = view, .trust = trust, .totals = totals};
+  log_measure(&view->key_log);
+  log_measure(&view->value_log);
+  vdb_status status = log_cover(&view->key_log, view->key_log.size, error);
+  if (status == VDB_OK && view->key_log.size > 0) status = scan_lines(&scan_at, error);
+  if (status == VDB_OK && scan_at.position < trust->mark)
+    status = error_set(error, VDB_CORRUPT, KEY_LOG_NAME " ends at byte %llu, but had %llu bytes on the disk: run "
+                       "viperdb.repair", (unsigned long long)scan_at.position, (unsigned long long)trust->mark);
+  totals->committed = scan_at.position;
+  record_scratch_free(&scan_at.scratch);
+  record_scratch_free(&scan_at.other);
+  return status;
+}

@@ -1,0 +1,130 @@
+/*
+** store.h - what the parts of the engine above the files share: an open store and one generation of its files.
+**
+** Included by store.c, view.c, lookup.c, write.c, walk.c, recover.c, reclaim.c and sync.c only.
+*/
+#ifndef VIPERDB_STORE_H
+#define VIPERDB_STORE_H
+
+#include "control.h"
+#include "index.h"
+#include "log.h"
+#include "record.h"
+
+/*
+** A view is one generation of the files, open and mapped. Reclaim raises the generation; a handle then opens a new
+** view at its next call. Walks that began before keep theirs, and with it a store that doesn't change any more.
+*/
+typedef struct store_view {
+  unsigned references;
+  uint64_t generation;
+  log_file key_log;
+  log_file value_log;
+  hash_index index;
+} store_view;
+
+struct syncer;
+
+struct vdb_store {
+  unsigned references; /* the caller's, and one of each walk */
+  bool closed;
+  int folder; /* -1 when there is none */
+  uint64_t process;
+  control_handle control;
+  store_view *view;
+  vdb_options options;
+  int64_t wait; /* nanoseconds */
+  char *key_text;
+  size_t key_text_room;
+  record_scratch scratch;
+  struct syncer *syncer; /* VDB_SYNC_INTERVAL only */
+};
+
+/* What a lookup found. */
+typedef struct store_found {
+  bool exists; /* the key has a line, be it a tombstone */
+  uint64_t line;
+  record record; /* when it exists */
+  index_probe probe;
+} store_found;
+
+/* view.c ------------------------------------------------------------------------------------------------------ */
+
+/* A closed view with one reference. NULL when memory runs out. */
+store_view *view_new(void);
+store_view *view_share(store_view *view);
+void view_release(store_view *view);
+
+/* Opens the current generation's files. Waits for a reclaim that is just exchanging them. */
+vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error);
+
+/* store.c ----------------------------------------------------------------------------------------------------- */
+
+/* The start of every call: closed, forked, another generation? The store's view is current afterwards. */
+vdb_status store_enter(vdb_store *store, vdb_error *error);
+
+/* The canonical text of the key, in store->key_text. */
+vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vdb_error *error);
+
+/* Another handle on the same folder, for another thread of this process. */
+vdb_status store_open_sibling(const vdb_store *store, vdb_store **sibling, vdb_error *error);
+
+/* Gives up one reference to the handle's memory. */
+void store_release(vdb_store *store);
+
+/* lookup.c ---------------------------------------------------------------------------------------------------- */
+
+/* Parses the line at an offset of the view's key log. */
+vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch, vdb_error *error);
+
+/* The key's newest line. */
+vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size, store_found *found,
+                     vdb_error *error);
+
+/* The bytes of a record's value, checked against its checksum. */
+vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,
+                           vdb_error *error);
+
+/* Whether a record gives its key a value at this time. */
+bool record_alive(const record *entry);
+
+/* write.c ----------------------------------------------------------------------------------------------------- */
+
+/* Takes the writers' lock for a write: current view, nothing left to repair, writing allowed. */
+vdb_status store_lock(vdb_store *store, vdb_error *error);
+void store_unlock(vdb_store *store);
+
+/* Puts the slots of the lines in [applied, committed) into the index. Under the lock or alone. */
+vdb_status store_replay(vdb_store *store, store_view *view, vdb_error *error);
+
+/* Makes good what a writer left that died or failed half way. Under the lock or alone. */
+vdb_status store_repair(vdb_store *store, vdb_error *error);
+
+/* recover.c --------------------------------------------------------------------------------------------------- */
+
+/* For the first opener, who is alone: from whatever is on disk to a consistent store. Sets store->view. */
+vdb_status recover_store(vdb_store *store, vdb_error *error);
+
+/* For a read-only handle with no usable shared page: the same in the memory of this process. */
+vdb_status recover_in_memory(vdb_store *store, vdb_error *error);
+
+/* Under the door, after the last user has gone: cuts the logs, syncs, marks the store closed. */
+vdb_status recover_close(vdb_store *store, vdb_error *error);
+
+/* reclaim.c --------------------------------------------------------------------------------------------------- */
+
+/* Finishes the exchange of files that a swap file asks for; removes *.new that none asks for. Under the lock or alone. */
+vdb_status reclaim_finish(vdb_store *store, vdb_error *error);
+
+/* sync.c ------------------------------------------------------------------------------------------------------ */
+
+/* Returns when the first `length` bytes of the view's key log, and their values, are on the disk. */
+vdb_status sync_until(vdb_store *store, store_view *view, uint64_t length, vdb_error *error);
+
+/* VDB_READONLY with the reason, when a sync has failed. */
+vdb_status sync_check_failed(const control_page *page, vdb_error *error);
+
+vdb_status syncer_start(vdb_store *store, vdb_error *error);
+void syncer_stop(vdb_store *store); /* forgets it when it was started by a parent process */
+
+#endif

@@ -1,0 +1,315 @@
+/*
+** write.c - put, delete, expire: one line, and the value behind it, under the writers' lock.
+**
+** All that can fail comes before the first byte is written: room in the index, in the key log and in the value log.
+** From then on there are only stores to memory, in the order that control.c explains; but for a big value, which is
+** written through the file and leaves filler behind when that fails.
+**
+** The key's text is made before the lock is taken. Nothing here calls back.
+*/
+#include "store.h"
+
+#include <string.h>
+
+#include "error.h"
+
+/* What puts leave free at the end of the key log, so that keys can still be deleted on a full disk. */
+#define TOMBSTONE_SPARE ((size_t)16 * 1024)
+
+/* The index has 48 bits for a line's offset. */
+#define KEY_LOG_MAX ((UINT64_C(1) << 48) - (UINT64_C(1) << 21))
+
+/* Repair ------------------------------------------------------------------------------------------------------ */
+
+static vdb_status replay_line(vdb_store *store, store_view *view, uint64_t line, size_t *size, vdb_error *error) {
+  record entry;
+  record_scratch scratch = {0};
+  store_found found;
+  vdb_status status = view_read_line(view, line, &entry, &scratch, error);
+  if (status == VDB_OK) status = index_make_room(&view->index, index_hash(&view->index, entry.key, entry.key_size), error);
+  if (status == VDB_OK) status = view_find(view, &store->scratch, entry.key, entry.key_size, &found, error);
+  if (status == VDB_OK && found.probe.slot == NULL)
+    status = error_set(error, VDB_CORRUPT, INDEX_NAME " is full of damaged slots: close the store and delete it");
+  if (status == VDB_OK) {
+    index_publish(&view->index, &found.probe, line, entry.type == RECORD_SET ? entry.offset : 0);
+    index_recount(&view->index, &found.probe);
+    *size = entry.line_size;
+  }
+  record_scratch_free(&scratch);
+  return status;
+}
+
+vdb_status store_replay(vdb_store *store, store_view *view, vdb_error *error) {
+  control_page *page = store->control.page;
+  uint64_t line = atomic_load_explicit(&page->applied, memory_order_acquire);
+  uint64_t end = atomic_load_explicit(&page->committed, memory_order_acquire);
+  while (line < end) {
+    size_t size;
+    vdb_status status = replay_line(store, view, line, &size, error);
+    if (status != VDB_OK) return status;
+    line += size;
+  }
+  atomic_store_explicit(&page->applied, end, memory_order_release);
+  return VDB_OK;
+}
+
+static vdb_status clear_tails(const control_page *page, store_view *view, vdb_error *error) {
+  const control_totals *totals = control_now(page);
+  vdb_status status = log_refill(&view->key_log, totals->committed, atomic_load(&page->key_log_allocated), error);
+  if (status != VDB_OK) return status;
+  return log_refill(&view->value_log, totals->value_log_end, atomic_load(&page->value_log_allocated), error);
+}
+
+static vdb_status refresh_view(vdb_store *store, vdb_error *error) {
+  uint64_t generation = atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
+  if (store->view != NULL && store->view->generation == generation) return VDB_OK;
+  store_view *fresh;
+  vdb_status status = view_open(store, &fresh, error);
+  if (status != VDB_OK) return status;
+  view_release(store->view);
+  store->view = fresh;
+  return VDB_OK;
+}
+
+vdb_status store_repair(vdb_store *store, vdb_error *error) {
+  control_page *page = store->control.page;
+  vdb_status status = reclaim_finish(store, error);
+  if (status == VDB_OK) status = refresh_view(store, error);
+  if (status == VDB_OK) status = index_repair(&store->view->index, error);
+  if (status == VDB_OK) status = clear_tails(page, store->view, error);
+  if (status == VDB_OK) status = store_replay(store, store->view, error);
+  if (status == VDB_OK) atomic_store_explicit(&page->unrepaired, 0, memory_order_release);
+  return status;
+}
+
+/* The lock ---------------------------------------------------------------------------------------------------- */
+
+static vdb_status make_current(vdb_store *store, vdb_error *error) {
+  const control_page *page = store->control.page;
+  vdb_status status = sync_check_failed(page, error);
+  if (status != VDB_OK) return status;
+  bool broken = atomic_load(&page->unrepaired) != 0 || atomic_load(&page->generation) % 2 != 0;
+  return broken ? store_repair(store, error) : refresh_view(store, error);
+}
+
+vdb_status store_lock(vdb_store *store, vdb_error *error) {
+  vdb_status status = store_enter(store, error);
+  if (status != VDB_OK) return status;
+  if (store->options.readonly)
+    return error_set(error, VDB_READONLY, "the store was opened with readonly: open it without to write");
+  status = control_lock(store->control.page, store->wait, error);
+  if (status != VDB_OK) return status;
+  status = make_current(store, error);
+  if (status != VDB_OK) store_unlock(store);
+  return status;
+}
+
+void store_unlock(vdb_store *store) {
+  control_unlock(store->control.page);
+}
+
+/* One line ---------------------------------------------------------------------------------------------------- */
+
+/* A line to write. Values are written behind the value log's end, or stay where they are. */
+typedef struct line_change {
+  const char *key;
+  size_t key_size;
+  record line;
+  const void *bytes;
+  bool value_stays;
+} line_change;
+
+static uint64_t without(uint64_t total, uint64_t part) {
+  return total > part ? total - part : 0;
+}
+
+static void count_change(control_totals *totals, const store_found *old, const record *line) {
+  if (old->exists && old->record.type == RECORD_SET) {
+    totals->keys = without(totals->keys, 1);
+    totals->key_log_live = without(totals->key_log_live, old->record.line_size);
+    totals->value_log_live = without(totals->value_log_live, old->record.value_size);
+  }
+  totals->committed += line->line_size;
+  if (line->type == RECORD_DEL) return;
+  totals->keys++;
+  totals->key_log_live += line->line_size;
+  totals->value_log_live += line->value_size;
+}
+
+static vdb_status reserve_logs(control_page *page, store_view *view, const control_totals *totals,
+                               const line_change *change, vdb_error *error) {
+  size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
+  if (totals->committed > KEY_LOG_MAX) return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
+  vdb_status status = log_reserve(&view->key_log, totals->committed, record_bound(change->key_size), spare,
+                                  &page->key_log_allocated, error);
+  size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
+  if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
+  return log_reserve(&view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated, error);
+}
+
+static vdb_status write_value(control_page *page, store_view *view, control_totals *totals, line_change *change,
+                              vdb_error *error) {
+  size_t size = (size_t)change->line.value_size;
+  if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
+  change->line.offset = totals->value_log_end;
+  if (size > LOG_BIG_WRITE) {
+    vdb_status status = log_write_big(&view->value_log, totals->value_log_end, change->bytes, size,
+                                      &page->value_log_allocated, error);
+    if (status != VDB_OK) atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
+    if (status != VDB_OK) return status;
+  } else if (size > 0) {
+    memcpy(log_tail(&view->value_log, totals->value_log_end), change->bytes, size);
+  }
+  totals->value_log_end += size;
+  OS_STEP("value");
+  return VDB_OK;
+}
+
+static void publish(control_page *page, store_view *view, store_found *found, const control_totals *totals,
+                    const record *line) {
+  uint64_t start = totals->committed - line->line_size;
+  control_commit(page, totals);
+  index_publish(&view->index, &found->probe, start, line->type == RECORD_SET ? line->offset : 0);
+  atomic_store_explicit(&page->applied, totals->committed, memory_order_release);
+  OS_STEP("applied");
+}
+
+/* A new key needs a free slot, and making room may have moved the one that the search ended at. */
+static vdb_status ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
+                              vdb_error *error) {
+  if (found->exists) return VDB_OK;
+  vdb_status status = index_make_room(&view->index, found->probe.hash, error);
+  if (status != VDB_OK || (index_unchanged(&view->index, &found->probe) && found->probe.slot != NULL)) return status;
+  status = view_find(view, &store->scratch, change->key, change->key_size, found, error);
+  if (status == VDB_OK && found->probe.slot == NULL)
+    return error_set(error, VDB_CORRUPT, INDEX_NAME " is damaged: close the store in all processes, delete " INDEX_NAME
+                     ", open it again");
+  return status;
+}
+
+static vdb_status append(vdb_store *store, line_change *change, store_found *found, vdb_error *error) {
+  control_page *page = store->control.page;
+  store_view *view = store->view;
+  control_totals totals = *control_now(page);
+  vdb_status status = ensure_slot(store, view, change, found, error);
+  if (status == VDB_OK) status = reserve_logs(page, view, &totals, change, error);
+  if (status == VDB_OK) status = write_value(page, view, &totals, change, error);
+  if (status != VDB_OK) return status;
+  change->line.key = change->key;
+  change->line.key_size = change->key_size;
+  change->line.prev = found->exists ? found->line : RECORD_NONE;
+  record_print(log_tail(&view->key_log, totals.committed), &change->line, change->bytes);
+  OS_STEP("line");
+  count_change(&totals, found, &change->line);
+  publish(page, view, found, &totals, &change->line);
+  return VDB_OK;
+}
+
+/* Calls ------------------------------------------------------------------------------------------------------- */
+
+/* With "always", the write counts when it is on the disk. A failure then leaves it written, but not promised. */
+static vdb_status finish(vdb_store *store, store_view *view, uint64_t length, vdb_error *error) {
+  if (store->options.sync != VDB_SYNC_ALWAYS) return VDB_OK;
+  return sync_until(store, view, length, error);
+}
+
+static vdb_status find_locked(vdb_store *store, const line_change *change, store_found *found, vdb_error *error) {
+  return view_find(store->view, &store->scratch, change->key, change->key_size, found, error);
+}
+
+static uint64_t committed_now(const vdb_store *store) {
+  return atomic_load_explicit(&store->control.page->committed, memory_order_relaxed);
+}
+
+static vdb_status start_change(vdb_store *store, const vdb_key *key, line_change *change, vdb_error *error) {
+  vdb_status status = store->closed ? store_enter(store, error) : VDB_OK;
+  if (status == VDB_OK) status = store_key_text(store, key, &change->key_size, error);
+  if (status != VDB_OK) return status;
+  change->key = store->key_text;
+  change->line.timestamp = os_now();
+  change->line.expiration = VDB_NEVER;
+  change->line.prev = RECORD_NONE;
+  return VDB_OK;
+}
+
+static vdb_status put_locked(vdb_store *store, line_change *change, vdb_error *error) {
+  store_found found;
+  vdb_status status = find_locked(store, change, &found, error);
+  return status == VDB_OK ? append(store, change, &found, error) : status;
+}
+
+vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value, vdb_error *error) {
+  line_change change = {.bytes = value->bytes};
+  if (value->size > VDB_MAX_VALUE_SIZE)
+    return error_set(error, VDB_TOO_BIG, "the value has %zu bytes: at most %llu can be stored", value->size,
+                     (unsigned long long)VDB_MAX_VALUE_SIZE);
+  vdb_status status = start_change(store, key, &change, error);
+  if (status != VDB_OK) return status;
+  change.line.type = RECORD_SET;
+  change.line.encoding = value->encoding;
+  change.line.value_size = value->size;
+  if (value->expiration != 0) change.line.expiration = value->expiration;
+  status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  status = put_locked(store, &change, error);
+  uint64_t length = committed_now(store);
+  store_unlock(store);
+  return status == VDB_OK ? finish(store, store->view, length, error) : status;
+}
+
+/* An expired key gets its tombstone too, but was not there. */
+static vdb_status delete_locked(vdb_store *store, line_change *change, vdb_error *error) {
+  store_found found;
+  vdb_status status = find_locked(store, change, &found, error);
+  if (status != VDB_OK) return status;
+  if (!found.exists || found.record.type == RECORD_DEL) return VDB_ABSENT;
+  bool alive = record_alive(&found.record);
+  status = append(store, change, &found, error);
+  return status == VDB_OK && !alive ? VDB_ABSENT : status;
+}
+
+vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *error) {
+  line_change change = {0};
+  vdb_status status = start_change(store, key, &change, error);
+  if (status != VDB_OK) return status;
+  change.line.type = RECORD_DEL;
+  status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  uint64_t before = committed_now(store);
+  status = delete_locked(store, &change, error);
+  uint64_t length = committed_now(store);
+  store_unlock(store);
+  if (length == before) return status;
+  vdb_status synced = finish(store, store->view, length, error);
+  return synced == VDB_OK ? status : synced;
+}
+
+/* The value is read for the new line's checksum, and stays where it is. */
+static vdb_status expire_locked(vdb_store *store, line_change *change, vdb_error *error) {
+  store_found found;
+  const char *bytes;
+  vdb_status status = find_locked(store, change, &found, error);
+  if (status != VDB_OK) return status;
+  if (!found.exists || !record_alive(&found.record)) return VDB_ABSENT;
+  status = view_read_value(store->view, found.line, &found.record, &bytes, error);
+  if (status != VDB_OK) return status;
+  change->line.encoding = found.record.encoding;
+  change->line.offset = found.record.offset;
+  change->line.value_size = found.record.value_size;
+  change->bytes = bytes;
+  return append(store, change, &found, error);
+}
+
+vdb_status vdb_expire(vdb_store *store, const vdb_key *key, int64_t expiration, vdb_error *error) {
+  line_change change = {.value_stays = true};
+  vdb_status status = start_change(store, key, &change, error);
+  if (status != VDB_OK) return status;
+  change.line.type = RECORD_SET;
+  if (expiration != 0) change.line.expiration = expiration;
+  status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  status = expire_locked(store, &change, error);
+  uint64_t length = committed_now(store);
+  store_unlock(store);
+  return status == VDB_OK ? finish(store, store->view, length, error) : status;
+}
