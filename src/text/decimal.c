@@ -1,14 +1,15 @@
 /*
 ** decimal.c - decimal numbers to doubles and back with 128-bit powers of ten.
 **
-** Doubles to decimals is Schubfach (Raffaele Giulietti, "The Schubfach way to render doubles"): among the numbers
-** that round to a double, an interval, there is at most one with the coarser of two neighbouring decimal
-** exponents and at least one with the finer. Both are found with three multiplications, by scaling the interval's
-** ends with a power of ten; the power's 128 bits are enough because the bits cut off are kept as one sticky bit.
+** Doubles to decimals is Schubfach (Raffaele Giulietti, "The Schubfach way to render doubles"): among the
+** numbers that round to a double, an interval, there is at most one with the coarser of two neighbouring
+** decimal exponents and at least one with the finer. Both are found with three multiplications, by scaling
+** the interval's ends with a power of ten; the power's 128 bits are enough because the bits cut off are kept
+** as one sticky bit.
 **
-** Decimals to doubles: a multiplication by a power of ten gives bounds of the number 2^-126 apart (2^-58 if it
-** has more than DECIMAL_DIGITS digits). Both bounds nearly always round to the same double. If not, a point
-** halfway between two doubles lies between them, and it and the number are compared exactly.
+** Decimals to doubles: a multiplication by a power of ten gives bounds of the number that are 2^-125 of it
+** apart (10^-18 if it has more than DECIMAL_DIGITS digits). Nearly always both round to the same double. If
+** not, a point halfway between two doubles lies between them, and the number is compared with it exactly.
 */
 #include "decimal.h"
 
@@ -19,7 +20,7 @@
 
 __extension__ typedef unsigned __int128 uint128;
 
-/* A double is significand * 2^exponent; its bits are sign, 11 bits of biased exponent, 52 of the significand. */
+/* A double is significand * 2^exponent; its bits: sign, 11 of biased exponent, 52 of the significand. */
 #define SIGNIFICAND_BITS 52
 #define HIDDEN_BIT (UINT64_C(1) << SIGNIFICAND_BITS)
 #define BIAS 1075
@@ -69,8 +70,8 @@ static const power *power_of_ten(int n) {
 static uint64_t scale_to_odd(const power *ten, uint64_t factor) {
   uint128 low = (uint128)ten->low * factor;
   uint128 product = (uint128)ten->high * factor + (uint64_t)(low >> 64);
-  /* Up to 1 in the middle word is the error of the power itself. */
-  return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
+  /* The error of a rounded power is below 1 in the middle word, so a whole result leaves nothing there. */
+  return (uint64_t)(product >> 64) | ((uint64_t)product != 0);
 }
 
 decimal decimal_from_double(double value) {
@@ -102,7 +103,7 @@ decimal decimal_from_double(double value) {
 
 /* Decimals to doubles. */
 
-/* The bits of the double nearest to scaled * 2^exponent, ties to even. `scaled` has one of its two top bits set. */
+/* The bits of the double nearest to scaled * 2^exponent, ties to even. One of the two top bits is set. */
 static uint64_t round_to_bits(uint128 scaled, int exponent) {
   if (!(scaled >> 127)) scaled <<= 1, exponent--;
   int biased = exponent + 127 - SIGNIFICAND_BITS + BIAS;
@@ -159,8 +160,8 @@ static int compare(const natural *a, const natural *b) {
 }
 
 /*
-** The number's digits as an integer; returns the exponent that goes with it. Past EXACT_DIGITS the digits matter
-** only by not all being zeros, and become a single 1.
+** The number's digits as an integer; returns the exponent that goes with it. Past EXACT_DIGITS the digits
+** matter only by not all being zeros, and become a single 1.
 */
 static int64_t read_digits(const decimal_text *text, natural *n) {
   size_t count = 0;
@@ -204,7 +205,7 @@ double decimal_to_double(const decimal_text *text) {
   uint128 scaled = (uint128)significand * ten->high + (uint64_t)(low >> 64);
   int exponent = floor_log2_of_power_of_ten(n) + 1 - 64 - leading_zeros;
 
-  /* What is cut off below `scaled` is less than 1 of it, and so is the error of a power that was rounded up. */
+  /* What is cut off below `scaled` is less than 1, and so is the error of a power that was rounded up. */
   bool exact = n >= POWERS_EXACT_MIN && n <= POWERS_EXACT_MAX;
   uint128 lower = exact ? scaled | ((uint64_t)low != 0) : scaled - 1, upper = lower;
   if (!exact) upper += 2;

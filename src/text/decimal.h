@@ -1,8 +1,8 @@
 /*
 ** decimal.h - between decimal numbers and the doubles nearest to them, bit for bit.
 **
-** Arithmetic only; number.c knows the text. Pure functions on integers: no locale and no rounding mode changes
-** what they return. Safe from any thread.
+** Arithmetic only; number.c knows the text. Pure functions on integers: no locale and no rounding mode
+** changes what they return. Safe from any thread.
 */
 #ifndef VIPERDB_DECIMAL_H
 #define VIPERDB_DECIMAL_H
@@ -20,8 +20,8 @@ typedef struct decimal {
 } decimal;
 
 /*
-** The shortest decimal number that reads back to this double, of these the nearest. The significand has at most
-** 17 digits and may end with zeros. `value` is finite and above zero.
+** The shortest decimal number that reads back to this double, of these the nearest. The significand has at
+** most 17 digits and may end with zeros. `value` is finite and above zero.
 */
 decimal decimal_from_double(double value);
 

@@ -1,10 +1,10 @@
 /*
 ** number.h - numbers to decimal text and back, bit for bit, whatever the locale.
 **
-** Floats are printed as Python's repr prints them: the shortest digits that read back to the same
-** double; fixed notation with a `.` while the decimal exponent is in -4 .. 15, else one digit, an
-** optional fraction and `e+16`, `e-07` (at least two exponent digits). So the text of a float always
-** holds a `.` or an `e` and never reads back as an integer.
+** Floats are printed as Python's repr prints them: the shortest digits that read back to the same double;
+** fixed notation with a `.` while the decimal exponent is in -4 .. 15, else one digit, an optional fraction
+** and `e+16`, `e-07` (at least two exponent digits). So the text of a float always holds a `.` or an `e` and
+** never reads back as an integer.
 **
 ** Pure functions; safe from any thread.
 */
@@ -33,12 +33,12 @@ typedef enum number_kind {
 typedef struct number {
   number_kind kind;
   int64_t integer;
-  double real; /* NUMBER_FLOAT; NUMBER_BIG: the nearest double */
+  double real; /* NUMBER_FLOAT; NUMBER_BIG: the nearest double, infinite beyond them; NUMBER_HUGE: infinite */
 } number;
 
 /*
-** Reads the longest JSON number at text[0 .. size). Returns the bytes taken, 0 with NUMBER_BAD. What
-** follows the number is the caller's to judge: "01" takes 1 byte.
+** Reads the longest JSON number at text[0 .. size). Returns the bytes taken, 0 with NUMBER_BAD. What follows
+** the number is the caller's to judge: "01" takes 1 byte.
 */
 size_t number_parse(const char *text, size_t size, number *out);
 
