@@ -4,7 +4,7 @@
 **   {"batch": 1, "encoding": "json", "expiration": 1795332094300, "key": "hello", "offset": 10, ...
 **    `---------'                     `---------------------------'
 **
-**   ... "prev": 0, "size": 2, "timestamp": 1795332034300, "type": "set", "checksum": 2607926014}\n
+**   ... "prev": 0, "size": 2, "timestamp": 1795332034300, "type": "set", "checksum": 1231021614}\n
 **       `-------'                                                      ^
 **                                                                      here the checksummed part ends
 **
@@ -133,26 +133,27 @@ static inline bool take(cursor *c, const char *literal, size_t size) {
 #define TAKE(c, literal) take(c, literal, sizeof(literal) - 1)
 #define TAKE_NAME(c, name) TAKE(c, "\"" name "\": ")
 
-/* Decimal digits as record_print prints them; more than fit are a no. */
-static inline bool take_digits(cursor *c, uint64_t *value) {
+/* Decimal digits as record_print prints them, at most `limit`. */
+static inline bool take_digits(cursor *c, uint64_t limit, uint64_t *value) {
   const char *first = c->at;
   uint64_t sum = 0;
   while (c->at < c->end && (unsigned)(*c->at - '0') <= 9) sum = sum * 10 + (unsigned)(*c->at++ - '0');
   ptrdiff_t length = c->at - first;
   *value = sum;
-  return length > 0 && length <= 19 && sum <= INT64_MAX && (*first != '0' || length == 1);
+  return length > 0 && length <= 19 && sum <= limit && (*first != '0' || length == 1);
 }
 
 static inline bool take_count(cursor *c, uint64_t *value) {
-  return take_digits(c, value) && TAKE(c, ", ");
+  return take_digits(c, INT64_MAX, value) && TAKE(c, ", ");
 }
 
 static inline bool take_integer(cursor *c, int64_t *value) {
   uint64_t magnitude;
   bool negative = TAKE(c, "-");
-  if (!take_count(c, &magnitude) || (negative && magnitude == 0)) return false;
-  *value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
-  return true;
+  if (!take_digits(c, (uint64_t)INT64_MAX + negative, &magnitude) || (negative && magnitude == 0))
+    return false;
+  *value = (int64_t)(negative ? 0 - magnitude : magnitude);
+  return TAKE(c, ", ");
 }
 
 static bool take_encoding(cursor *c, vdb_encoding *encoding) {
@@ -201,7 +202,7 @@ static bool take_tail(cursor *c, record *entry) {
 
 static bool take_checksum(cursor *c, uint32_t *checksum) {
   uint64_t value;
-  if (!TAKE(c, ", \"checksum\": ") || !take_digits(c, &value) || value > UINT32_MAX) return false;
+  if (!TAKE(c, ", \"checksum\": ") || !take_digits(c, UINT32_MAX, &value)) return false;
   *checksum = (uint32_t)value;
   return TAKE(c, "}\n");
 }

@@ -164,7 +164,7 @@ static vdb_status read_fields(python_reader *in, python_member *first, record *e
   return (seen & required) == required ? result : VDB_CORRUPT;
 }
 
-/* What a `del` has no use for is checksummed like any unknown field, and otherwise ignored. */
+/* A `del` has no value, whatever fields its line has. */
 static void drop_value(record *entry) {
   entry->encoding = VDB_JSON;
   entry->offset = entry->value_size = 0;

@@ -117,7 +117,7 @@ static bool stands_alone(const char *text, size_t size) {
   return utf8_decode(bytes, count, &unit) == 0;
 }
 
-/* Unescapes what stands at the start of the text; returns its length, 0 if it is not what would be printed. */
+/* Unescapes what begins the text; returns its length, 0 if it is not what would be printed. */
 static size_t scan_escape(const char *text, size_t size, char bytes[4], size_t *count) {
   uint32_t code_point;
   char printed[ESCAPE_PRINT_SIZE];
@@ -134,7 +134,7 @@ static size_t scan_escape(const char *text, size_t size, char bytes[4], size_t *
   return length;
 }
 
-/* Unescapes into `bytes`, unless it is NULL. Returns the length of the text with quotes, 0 if it is no key. */
+/* Unescapes into `bytes`, unless it is NULL. Returns the length of the text with quotes, 0 for no key. */
 static size_t scan_string(const char *text, size_t size, char *bytes, size_t *count) {
   size_t at = 1;
   *count = 0;
