@@ -47,7 +47,7 @@ static vdb_status open_logs(vdb_store *store, store_view *view, found_files *fil
   return VDB_OK;
 }
 
-/* The original looks for this file to learn that it must repair. */
+/* The original looks for this file to learn that it must repair. A store that can't be opened doesn't get it. */
 static vdb_status mark_open(vdb_store *store, vdb_error *error) {
   struct stat status;
   int file = os_open_regular(store->folder, OPEN_NAME, O_RDWR | O_CREAT, &status);
@@ -179,6 +179,7 @@ static vdb_status make_index(vdb_store *store, store_view *view, const scan_trus
   if (status == VDB_OK) status = scan_logs(view, trust, totals, error);
   if (status == VDB_OK && !in_memory && os.rename(store->folder, view->index.name, INDEX_NAME) != 0)
     status = error_system(error, "cannot rename %s", view->index.name);
+  if (status != VDB_OK && !in_memory) (void)os.remove(store->folder, view->index.name);
   view->index.name = INDEX_NAME;
   return status;
 }
@@ -213,12 +214,12 @@ vdb_status recover_store(vdb_store *store, vdb_error *error) {
   vdb_status status = control_usable(page) ? control_reset_locks(page, error) : VDB_OK;
   if (status == VDB_OK) status = finish_reclaim(store, boot, error);
   if (status == VDB_OK) status = open_logs(store, view, &files, error);
-  if (status == VDB_OK) status = mark_open(store, error);
   if (status == VDB_OK) {
     bool fits = control_usable(page) && page_fits(page, &files, boot);
     status = fits ? resume(store, view, &files, boot, error) : VDB_ABSENT;
     if (status == VDB_ABSENT) status = remake(store, view, &files, boot, error);
   }
+  if (status == VDB_OK) status = mark_open(store, error);
   if (store->view != view) view_release(view);
   return status;
 }

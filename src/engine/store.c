@@ -238,6 +238,16 @@ vdb_status store_enter(vdb_store *store, vdb_error *error) {
   return follow(store, generation, error);
 }
 
+/* While the files are being exchanged, `applied` may be of the next ones; the old log then is complete as it is. */
+uint64_t store_length(vdb_store *store) {
+  const control_page *page = store->control.page;
+  uint64_t applied = atomic_load_explicit(&page->applied, memory_order_acquire);
+  atomic_thread_fence(memory_order_acquire);
+  if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation) return applied;
+  log_measure(&store->view->key_log);
+  return store->view->key_log.size;
+}
+
 vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vdb_error *error) {
   vdb_status status = record_check_key(key, error);
   if (status != VDB_OK) return status;

@@ -1,7 +1,8 @@
 /*
 ** store.h - what the parts of the engine above the files share: an open store and one generation of its files.
 **
-** Included by store.c, view.c, lookup.c, write.c, walk.c, recover.c, reclaim.c and sync.c only.
+** Included only by the files that include no Lua header and are above index.h, log.h and control.h: store.c, view.c,
+** lookup.c, write.c, snapshot.c, walk.c, scan.c, recover.c, reclaim.c, sync.c and check.c.
 */
 #ifndef VIPERDB_STORE_H
 #define VIPERDB_STORE_H
@@ -66,6 +67,9 @@ vdb_status store_enter(vdb_store *store, vdb_error *error);
 /* The canonical text of the key, in store->key_text. */
 vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vdb_error *error);
 
+/* How much of the view's key log the index knows: the store as it is now. After store_enter. */
+uint64_t store_length(vdb_store *store);
+
 /* Another handle on the same folder, for another thread of this process. */
 vdb_status store_open_sibling(const vdb_store *store, vdb_store **sibling, vdb_error *error);
 
@@ -93,6 +97,9 @@ bool record_alive(const record *entry);
 /* Takes the writers' lock for a write: current view, nothing left to repair, writing allowed. */
 vdb_status store_lock(vdb_store *store, vdb_error *error);
 void store_unlock(vdb_store *store);
+
+/* Writes a record that comes from another store: all but its place and what came before. */
+vdb_status store_copy_record(vdb_store *store, const record *entry, const void *bytes, vdb_error *error);
 
 /* Puts the slots of the lines in [applied, committed) into the index. Under the lock or alone. */
 vdb_status store_replay(vdb_store *store, store_view *view, vdb_error *error);

@@ -178,6 +178,15 @@ VDB_API vdb_status vdb_walk_begin(vdb_store *store, vdb_walk **walk, vdb_error *
 VDB_API vdb_status vdb_walk_next(vdb_walk *walk, vdb_key *key, vdb_value *value, vdb_error *error);
 VDB_API void vdb_walk_end(vdb_walk *walk);
 
+/*
+** The store as it is now, whatever is written later. Rules as for a walk: ended before or after the store is closed; the
+** bytes handed out are valid until the next call on the snapshot or its store.
+*/
+typedef struct vdb_snapshot vdb_snapshot;
+VDB_API vdb_status vdb_snapshot_begin(vdb_store *store, vdb_snapshot **snapshot, vdb_error *error);
+VDB_API vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_value *value, vdb_error *error);
+VDB_API void vdb_snapshot_end(vdb_snapshot *snapshot);
+
 /* Returns when every write that returned before, of any process, is on the disk. */
 VDB_API vdb_status vdb_sync(vdb_store *store, vdb_error *error);
 

@@ -313,3 +313,13 @@ vdb_status vdb_expire(vdb_store *store, const vdb_key *key, int64_t expiration, 
   store_unlock(store);
   return status == VDB_OK ? finish(store, store->view, length, error) : status;
 }
+
+vdb_status store_copy_record(vdb_store *store, const record *entry, const void *bytes, vdb_error *error) {
+  line_change change = {.key = entry->key, .key_size = entry->key_size, .line = *entry, .bytes = bytes};
+  change.line.batch = 0;
+  vdb_status status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  status = put_locked(store, &change, error);
+  store_unlock(store);
+  return status;
+}
