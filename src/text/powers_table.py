@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Prints powers_table.h: python3 src/text/powers_table.py > src/text/powers_table.h
 
-The bounds: 10^-342 is the least power at which a number of nineteen digits can be anything but zero as a double,
-and 10^324 brings the smallest double, 5e-324, in front of the point.
+The bounds: 10^-342 is the least power at which a number of nineteen digits can be anything but zero as a
+double, and 10^324 brings the smallest double, 5e-324, in front of the point.
 """
 
 from fractions import Fraction
