@@ -6,50 +6,22 @@
 #include "arguments.h"
 
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
-/* Keys. */
+#include "key.h"
 
-static vdb_key number_key(lua_State *L, int index) {
-  if (compat_is_integer(L, index)) return vdb_integer(compat_to_integer(L, index));
-  return vdb_float(lua_tonumber(L, index));
-}
-
-key_kind argument_key_kind(lua_State *L, int index, vdb_key *key) {
-  size_t size;
-  const char *bytes;
-  switch (lua_type(L, index)) {
-  case LUA_TSTRING:
-    bytes = lua_tolstring(L, index, &size);
-    *key = vdb_string(bytes, size);
-    return KEY_STORABLE;
-  case LUA_TNUMBER:
-    *key = number_key(L, index);
-    return key->type == VDB_FLOAT && isnan(key->number) ? KEY_NIL : KEY_STORABLE;
-  case LUA_TBOOLEAN: *key = vdb_boolean(lua_toboolean(L, index)); return KEY_STORABLE;
-  case LUA_TNIL: return KEY_NIL;
-  default: return KEY_FOREIGN;
-  }
-}
-
-const char *argument_foreign_key(lua_State *L, int index) {
-  return lua_pushfstring(L, "a key must be a string, a number or a boolean, not a %s",
-                         luaL_typename(L, index));
-}
-
-const char *argument_nil_key(lua_State *L, int index) {
-  return lua_pushfstring(L, "index is %s", lua_isnil(L, index) ? "nil" : "NaN");
-}
+/* Keys and paths. */
 
 bool argument_key(lua_State *L, int index, vdb_key *key) {
   luaL_checkany(L, index);
-  key_kind kind = argument_key_kind(L, index, key);
-  if (kind == KEY_FOREIGN) luaL_argerror(L, index, argument_foreign_key(L, index));
+  key_kind kind = key_read(L, index, key);
+  if (kind == KEY_FOREIGN) luaL_argerror(L, index, key_foreign_message(L, index));
   return kind == KEY_STORABLE;
 }
 
 void argument_key_to_write(lua_State *L, int index, vdb_key *key) {
-  if (!argument_key(L, index, key)) luaL_argerror(L, index, argument_nil_key(L, index));
+  if (!argument_key(L, index, key)) luaL_argerror(L, index, key_nil_message(L, index));
 }
 
 const char *argument_path(lua_State *L, int index) {

@@ -11,21 +11,6 @@
 #include "compat.h"
 #include "value.h"
 
-typedef enum key_kind {
-  KEY_STORABLE,
-  KEY_NIL,    /* nil or NaN: never there, and can't be written, as in a Lua table */
-  KEY_FOREIGN /* of a type that a Lua table takes and a store doesn't */
-} key_kind;
-
-/* Reads the key at `index`. Its string is borrowed from the Lua value. */
-key_kind argument_key_kind(lua_State *L, int index, vdb_key *key);
-
-/* Pushes what is wrong with a foreign key. */
-const char *argument_foreign_key(lua_State *L, int index);
-
-/* Pushes what is wrong with writing to nil or NaN. */
-const char *argument_nil_key(lua_State *L, int index);
-
 /* The key of a method: false for nil or NaN. */
 bool argument_key(lua_State *L, int index, vdb_key *key);
 

@@ -4,8 +4,8 @@
 #include "handle.h"
 
 #include "../engine/error.h"
-#include "../text/number.h"
 #include "arguments.h"
+#include "key.h"
 
 #define LOCAL_SIZE 1024 /* records up to this size are copied to the C stack, others to the scratch buffer */
 
@@ -123,39 +123,14 @@ int handle_tostring(lua_State *L) {
 
 /* Keys and values. */
 
-/* An integer key that no number of this Lua equals. */
-static vdb_status push_wide_key(lua_State *L, int64_t integer, json_integers integers, vdb_error *error) {
-  char digits[NUMBER_INTEGER_SIZE];
-  size_t size = number_print_integer(digits, integer);
-  switch (integers) {
-  case JSON_INTEGERS_FLOAT: lua_pushnumber(L, (lua_Number)integer); return VDB_OK;
-  case JSON_INTEGERS_STRING: lua_pushlstring(L, digits, size); return VDB_OK;
-  case JSON_INTEGERS_EXACT: break;
-  }
-  return error_set(error, VDB_RANGE,
-                   "this Lua's numbers can't hold the key %.*s exactly: "
-                   "open the store with integers = \"float\" or integers = \"string\"",
-                   (int)size, digits);
-}
-
-static vdb_status push_key(lua_State *L, const vdb_key *key, json_integers integers, vdb_error *error) {
-  switch (key->type) {
-  case VDB_STRING: lua_pushlstring(L, key->string, key->size); break;
-  case VDB_BOOLEAN: lua_pushboolean(L, key->integer != 0); break;
-  case VDB_FLOAT: lua_pushnumber(L, key->number); break;
-  case VDB_INTEGER:
-    if (!compat_push_integer(L, key->integer)) return push_wide_key(L, key->integer, integers, error);
-  }
-  return VDB_OK;
-}
-
 /* Pushes both, or nothing. */
 static vdb_status push_both(lua_State *L, const value_rules *rules, const vdb_key *key,
                             const vdb_value *value, vdb_error *error) {
   int top = lua_gettop(L);
   vdb_status status = VDB_OK;
-  if (key != NULL) status = push_key(L, key, rules->integers, error);
+  if (key != NULL) status = key_push(L, key, rules->integers, error);
   if (status == VDB_OK && value != NULL) status = value_decode(L, value, rules, error);
+  if (status != VDB_OK && key != NULL) key_name_in_error(key, error);
   if (status != VDB_OK) lua_settop(L, top);
   return status;
 }

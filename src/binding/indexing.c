@@ -3,16 +3,16 @@
 */
 #include "indexing.h"
 
-#include "arguments.h"
 #include "iterator.h"
+#include "key.h"
 
 /* What handle and view share. Argument 1 is the owner, 2 the key, 3 the value. */
 
 static int read_key(lua_State *L, handle *h) {
   vdb_key key;
   vdb_error error;
-  key_kind kind = argument_key_kind(L, 2, &key);
-  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", argument_foreign_key(L, 2));
+  key_kind kind = key_read(L, 2, &key);
+  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", key_foreign_message(L, 2));
   vdb_status status = kind == KEY_NIL ? VDB_ABSENT : handle_read(L, h, &key, &error);
   if (status == VDB_ABSENT) lua_pushnil(L);
   return status == VDB_OK || status == VDB_ABSENT ? 1 : handle_raise(L, &error);
@@ -21,9 +21,9 @@ static int read_key(lua_State *L, handle *h) {
 static int write_key(lua_State *L, handle *h) {
   vdb_key key;
   vdb_error error;
-  key_kind kind = argument_key_kind(L, 2, &key);
-  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", argument_foreign_key(L, 2));
-  if (kind == KEY_NIL) return luaL_error(L, "%s", argument_nil_key(L, 2));
+  key_kind kind = key_read(L, 2, &key);
+  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", key_foreign_message(L, 2));
+  if (kind == KEY_NIL) return luaL_error(L, "%s", key_nil_message(L, 2));
   lua_settop(L, 3);
   return handle_write(L, h, &key, 3, VDB_NEVER, &error) == VDB_OK ? 0 : handle_raise(L, &error);
 }

@@ -27,14 +27,14 @@ static void end_walk(walk *w) {
 static vdb_status take_step(lua_State *L, walk *w, vdb_error *error) {
   const int owner = lua_upvalueindex(1);
   vdb_key key;
-  vdb_value value;
+  vdb_value read, *value = w->keys_only ? NULL : &read;
   if (w->steps == NULL) return VDB_ABSENT;
   scratch_prepare(L, owner, &w->handle->scratch);
   vdb_status status = handle_ready(w->handle, error);
-  if (status == VDB_OK) status = vdb_walk_next(w->steps, &key, &value, error);
+  if (status == VDB_OK) status = vdb_walk_next(w->steps, &key, value, error);
   if (status == VDB_ABSENT) end_walk(w);
   if (status != VDB_OK) return status;
-  return handle_push_record(L, owner, w->handle, &key, w->keys_only ? NULL : &value, error);
+  return handle_push_record(L, owner, w->handle, &key, value, error);
 }
 
 static int step(lua_State *L) {
