@@ -20,11 +20,17 @@ size_t utf8_decode(const void *bytes, size_t size, uint32_t *code_point);
 /* Writes 1 to 4 bytes. Surrogates are written as three bytes (CESU style); above U+10FFFF is not allowed. */
 size_t utf8_encode(char *out, uint32_t code_point);
 
-/* Length of the leading run of ASCII bytes from space to `~` without `"` and `\`: they stand for themselves in JSON. */
+/*
+** Length of the leading run of ASCII bytes from space to `~` without `"` and `\`: they stand for themselves in
+** JSON.
+*/
 size_t utf8_plain_run(const void *bytes, size_t size);
 
-/* Length of the leading run of bytes that a JSON string holds as they are when UTF-8 is allowed in it:
-** everything but control characters below space, `"` and `\`. Sets *ascii to false if the run has a byte >= 0x80. */
+/*
+** Length of the leading run of bytes that a JSON string holds as they are when UTF-8 is allowed in it:
+** everything but control characters below space, `"` and `\`. Sets *ascii to false if the run has a byte of
+** 0x80 or more, and leaves it alone if not.
+*/
 size_t utf8_string_run(const void *bytes, size_t size, bool *ascii);
 
 #endif
