@@ -19,7 +19,10 @@ static double double_of(uint64_t bits) {
 }
 
 static bool same_bits(double a, double b) {
-  return memcmp(&a, &b, sizeof a) == 0;
+  uint64_t a_bits, b_bits;
+  memcpy(&a_bits, &a, sizeof a);
+  memcpy(&b_bits, &b, sizeof b);
+  return a_bits == b_bits;
 }
 
 /* A small generator (xorshift64), so that a failure comes again. */
