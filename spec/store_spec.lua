@@ -95,6 +95,19 @@ describe("A store is a table that", function()
     assert.equal("6 * 7 = 42", db.answer)
   end)
 
+  it("gives back what was just written, however much was written before", function()
+    for i = 1, 20000 do
+      db["key " .. i % 7] = i
+      assert(db["key " .. i % 7] == i)
+    end
+    local text = ("some text "):rep(1000)
+    for i = 1, 500 do
+      db["text " .. i % 7] = text .. i
+      assert(db["text " .. i % 7] == text .. i)
+    end
+    assert.equal(14, #db)
+  end)
+
   it("keeps what a process wrote that was killed right after", function()
     helper.run([[
       local db = assert(viperdb.open(arg[1]))

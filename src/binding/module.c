@@ -78,12 +78,14 @@ static int json_text(lua_State *L) {
   return 1;
 }
 
-/* viperdb.core.json_decode(text) -> value */
+/* viperdb.core.json_decode(text [, "exact", "float" or "string"]) -> value */
 static int json_value(lua_State *L) {
+  static const char *const names[] = {"exact", "float", "string", NULL}; /* as in json_integers */
   size_t size;
   vdb_error error;
   const char *text = luaL_checklstring(L, 1, &size);
-  if (json_decode(L, text, size, JSON_INTEGERS_EXACT, &error) != VDB_OK) return handle_failure(L, &error);
+  json_integers integers = (json_integers)luaL_checkoption(L, 2, "exact", names);
+  if (json_decode(L, text, size, integers, &error) != VDB_OK) return handle_failure(L, &error);
   return 1;
 }
 
