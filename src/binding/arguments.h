@@ -11,6 +11,8 @@
 #include "compat.h"
 #include "value.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The key of a method: false for nil or NaN. */
 bool argument_key(lua_State *L, int index, vdb_key *key);
 
@@ -37,5 +39,7 @@ void argument_push_progress(lua_State *L, int index);
 
 /* Milliseconds since the epoch, now. */
 int64_t clock_now(void);
+
+#pragma GCC visibility pop
 
 #endif

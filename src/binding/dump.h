@@ -9,6 +9,8 @@
 
 #include "value.h"
 
+#pragma GCC visibility push(hidden)
+
 #define DUMP_MAX_DEPTH 128
 
 /* As json_encode, for the dump. VDB_TYPE names what can't be stored and where it stands. */
@@ -22,5 +24,7 @@ vdb_status dump_decode(lua_State *L, const char *bytes, size_t size, const value
 ** dump(object) returns a plain value to store in its place, load(value) returns the object.
 */
 int dump_register(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -19,6 +19,8 @@
 #include "scratch.h"
 #include "value.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct handle {
   vdb_store *store; /* NULL: closed */
   value_rules rules;
@@ -73,5 +75,7 @@ int handle_done(lua_State *L, vdb_status status, const vdb_error *error);
 
 /* Pushes "<kind>: <path>", with " (closed)" when it is. Argument 1 is the owner. */
 int handle_push_name(lua_State *L, const handle *h, const char *kind);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "handle.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** Metamethods of the handle; the first upvalue is its metatable, the second the table of names: a method's
 ** function, or false for a name that is kept free.
@@ -22,5 +24,7 @@ int indexing_view(lua_State *L);
 
 /* Makes the views' metatable, once for each Lua state. */
 void indexing_register(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

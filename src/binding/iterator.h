@@ -6,6 +6,8 @@
 
 #include "handle.h"
 
+#pragma GCC visibility push(hidden)
+
 /* db:pairs(), db:keys(): methods of the handle. */
 int iterator_pairs(lua_State *L);
 int iterator_keys(lua_State *L);
@@ -15,5 +17,7 @@ int iterator_begin(lua_State *L, handle *h, bool keys_only);
 
 /* Makes the walks' metatable, once for each Lua state. */
 void iterator_register(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 #include "buffer.h"
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 #define JSON_MAX_DEPTH 128 /* containers inside containers */
 
 /*
@@ -33,5 +35,7 @@ typedef enum json_integers {
 ** On failure nothing is pushed.
 */
 vdb_status json_decode(lua_State *L, const char *text, size_t size, json_integers integers, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

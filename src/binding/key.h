@@ -8,6 +8,8 @@
 #include "compat.h"
 #include "json.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum key_kind {
   KEY_STORABLE,
   KEY_NIL,    /* nil or NaN: never there, and can't be written, as in a Lua table */
@@ -26,5 +28,7 @@ vdb_status key_push(lua_State *L, const vdb_key *key, json_integers integers, vd
 
 /* Puts the key before the error's message. */
 void key_name_in_error(const vdb_key *key, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

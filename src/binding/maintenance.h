@@ -8,6 +8,8 @@
 
 #include "handle.h"
 
+#pragma GCC visibility push(hidden)
+
 int maintenance_sync(lua_State *L);    /* db:sync() -> true */
 int maintenance_reclaim(lua_State *L); /* db:reclaim() -> true */
 int maintenance_stats(lua_State *L);   /* db:stats() -> table, fields as in vdb_stats */
@@ -21,5 +23,7 @@ int maintenance_stats(lua_State *L);   /* db:stats() -> table, fields as in vdb_
 #define MAINTENANCE_LISTED 1000
 int maintenance_check(lua_State *L);
 int maintenance_repair(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "handle.h"
 
+#pragma GCC visibility push(hidden)
+
 int method_get(lua_State *L);                 /* db:get(k) -> value, or nil when absent */
 int method_set(lua_State *L);                 /* db:set(k, v, {ttl = seconds, expiration = ms}) -> true */
 int method_set_with_expiration(lua_State *L); /* db:set_with_expiration(k, v, ms) -> true */
@@ -17,5 +19,7 @@ int method_ttl(
     lua_State *L); /* db:ttl(k) -> seconds left, math.huge when it never expires, nil when absent */
 int method_expire(lua_State *L);  /* db:expire(k, seconds) -> whether it is there */
 int method_persist(lua_State *L); /* db:persist(k) -> whether it is there */
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,8 @@
 #include "buffer.h"
 #include "compat.h"
 
+#pragma GCC visibility push(hidden)
+
 #define SCRATCH_KEEP                                                                                         \
   ((size_t)1 << 20) /* a buffer that grew beyond this gives its memory back after the call */
 
@@ -35,5 +37,7 @@ void scratch_give_back(scratch *s, buffer *b);
 
 /* Pushes a new buffer that nothing but the stack keeps. */
 buffer *scratch_push_buffer(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,8 @@
 #include "compat.h"
 #include "json.h"
 
+#pragma GCC visibility push(hidden)
+
 /* How a handle was asked to treat values (options of viperdb.open). */
 typedef struct value_rules {
   bool functions;         /* functions may be stored and loaded */
@@ -28,5 +30,7 @@ vdb_status value_encode(lua_State *L, int index, const value_rules *rules, buffe
 
 /* Pushes the Lua value. VDB_CORRUPT, VDB_RANGE, VDB_UNSUPPORTED; on failure nothing is pushed. */
 vdb_status value_decode(lua_State *L, const vdb_value *value, const value_rules *rules, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

@@ -17,6 +17,8 @@
 #include "os.h"
 #include "viperdb.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The store's folder. */
 #define KEY_LOG_NAME "db.klog"
 #define VALUE_LOG_NAME "db.vlog"
@@ -167,5 +169,7 @@ void control_set_mark(control_page *page, uint64_t key_log, uint64_t value_log);
 
 /* The mark that counts; false when there is none for this generation. */
 bool control_get_mark(const control_page *page, control_mark *mark);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 uint32_t crc32_update(uint32_t crc, const void *bytes, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

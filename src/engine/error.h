@@ -6,6 +6,8 @@
 
 #include "viperdb.h"
 
+#pragma GCC visibility push(hidden)
+
 #if defined(__GNUC__)
 #define ERROR_FORMAT __attribute__((format(printf, 3, 4)))
 #define ERROR_SYSTEM_FORMAT __attribute__((format(printf, 2, 3)))
@@ -18,5 +20,7 @@ vdb_status error_set(vdb_error *error, vdb_status status, const char *format, ..
 
 /* The failed system call behind errno: the text, then ": " and what the system calls it. */
 vdb_status error_system(vdb_error *error, const char *format, ...) ERROR_SYSTEM_FORMAT;
+
+#pragma GCC visibility pop
 
 #endif

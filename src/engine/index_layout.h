@@ -8,6 +8,8 @@
 
 #include "index.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Small blocks in test builds make splits and doublings happen all the time. */
 #ifndef INDEX_BLOCK
 #define INDEX_BLOCK 65536u
@@ -112,5 +114,7 @@ vdb_status index_extend(hash_index *index, uint64_t blocks, vdb_error *error);
 
 vdb_status index_find_directory(hash_index *index, directory_place *out, vdb_error *error);
 vdb_status index_find_segment(hash_index *index, uint64_t hash, char **segment, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

@@ -16,6 +16,8 @@
 #include "os.h"
 #include "viperdb.h"
 
+#pragma GCC visibility push(hidden)
+
 #ifndef LOG_EXTENT
 #define LOG_EXTENT ((size_t)256 * 1024) /* bytes of filler that a log grows by; a multiple of the page */
 #endif
@@ -77,5 +79,7 @@ vdb_status log_sync(log_file *log, vdb_error *error);
 
 /* Cuts the file to its committed length. */
 vdb_status log_cut(log_file *log, uint64_t length, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#pragma GCC visibility push(hidden)
+
 typedef enum os_lock_kind { OS_UNLOCK, OS_LOCK_SHARED, OS_LOCK_EXCLUSIVE } os_lock_kind;
 
 typedef enum os_map_kind {
@@ -84,5 +86,7 @@ void os_boot(char out[OS_BOOT_SIZE]);
 
 /* Bytes of a page. */
 size_t os_page(void);
+
+#pragma GCC visibility pop
 
 #endif

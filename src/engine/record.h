@@ -9,6 +9,8 @@
 
 #include "viperdb.h"
 
+#pragma GCC visibility push(hidden)
+
 #define RECORD_NONE UINT64_MAX /* `prev` of a key's first line */
 
 /* No line with its newline is longer. Ours stay below half of it. */
@@ -99,5 +101,7 @@ bool record_has_key(const char *line, size_t size, const char *key, size_t key_s
 /* The name as it stands in a line ("json" ...); the reverse returns false for an unknown name. */
 const char *record_encoding_name(vdb_encoding encoding);
 bool record_encoding_named(const char *name, size_t size, vdb_encoding *encoding);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,10 +10,14 @@
 
 #include "record.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Length of the canonical key text at the start of text[0 .. size), 0 if there is none. */
 size_t record_scan_key(const char *text, size_t size);
 
 /* record_parse's way for a line that is not in our order. Any line may take it and reads the same. */
 vdb_status record_parse_foreign(const char *line, size_t size, record *entry, record_scratch *scratch);
+
+#pragma GCC visibility pop
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "store.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct scan_trust {
   uint64_t mark;     /* lines before are known to have been on the disk, with their values */
   bool marked;       /* this store's own control page says so, if only that nothing is known (mark 0) */
@@ -17,5 +19,7 @@ typedef struct scan_trust {
 ** file, byte and remedy when the logs are damaged where power loss can't be the reason.
 */
 vdb_status scan_logs(store_view *view, const scan_trust *trust, control_totals *totals, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

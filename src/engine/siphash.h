@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 uint64_t siphash(const uint64_t seed[2], const void *bytes, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

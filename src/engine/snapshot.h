@@ -9,6 +9,8 @@
 
 #include "store.h"
 
+#pragma GCC visibility push(hidden)
+
 #define SNAPSHOT_ANSWERS 256u
 
 /* A key whose newest line lies behind the snapshot's end, and its newest line before it. */
@@ -36,5 +38,7 @@ void snapshot_drop(vdb_snapshot *snapshot);
 */
 vdb_status snapshot_find(vdb_snapshot *snapshot, const char *key, size_t size, uint64_t *line, record *entry,
                          vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

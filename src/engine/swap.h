@@ -8,6 +8,8 @@
 
 #include "control.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The files that are exchanged, and under which names their successors are made. */
 #define SWAP_FILES 3
 extern const char *const swap_names[SWAP_FILES];     /* key log, value log, index */
@@ -34,5 +36,7 @@ vdb_status swap_finish_files(int folder, vdb_error *error);
 
 /* Removes new files that no swap file asks for. */
 vdb_status swap_remove_new_files(int folder, vdb_error *error);
+
+#pragma GCC visibility pop
 
 #endif

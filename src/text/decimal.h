@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define DECIMAL_DIGITS 19 /* any number of so many digits fits uint64_t */
 
 /* significand * 10^exponent. */
@@ -38,5 +40,7 @@ typedef struct decimal_text {
 
 /* The double nearest to the whole number, ties to even; 0 when too small, infinity when too big. */
 double decimal_to_double(const decimal_text *text);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define ESCAPE_UNIT_SIZE 6   /* length of \uXXXX */
 #define ESCAPE_PRINT_SIZE 12 /* the most that is printed: a surrogate pair */
 
@@ -27,5 +29,7 @@ size_t escape_read(const char *text, size_t size, uint32_t *code_point);
 
 /* Reads \uXXXX alone: one UTF-16 unit. Returns ESCAPE_UNIT_SIZE or 0. */
 size_t escape_read_unit(const char *text, size_t size, uint32_t *unit);
+
+#pragma GCC visibility pop
 
 #endif

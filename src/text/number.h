@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define NUMBER_INTEGER_SIZE 20 /* longest text of an integer: -9223372036854775808, 18446744073709551615 */
 #define NUMBER_FLOAT_SIZE 24   /* longest text of a float: -2.2250738585072014e-308 */
 
@@ -41,5 +43,7 @@ typedef struct number {
 ** the number is the caller's to judge: "01" takes 1 byte.
 */
 size_t number_parse(const char *text, size_t size, number *out);
+
+#pragma GCC visibility pop
 
 #endif

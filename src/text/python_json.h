@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 #define PYTHON_MAX_DEPTH 32 /* containers inside each other, the outermost included */
 
 typedef enum python_kind {
@@ -54,5 +56,7 @@ bool python_read_object(python_reader *in);
 
 /* Prints an object of the members from `first` to in->members, and moves in->out to its end. */
 void python_put_object(python_reader *in, const python_member *first);
+
+#pragma GCC visibility pop
 
 #endif

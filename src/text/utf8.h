@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 /* Whether all of the bytes are valid UTF-8. */
 bool utf8_valid(const void *bytes, size_t size);
 
@@ -32,5 +34,7 @@ size_t utf8_plain_run(const void *bytes, size_t size);
 ** 0x80 or more, and leaves it alone if not.
 */
 size_t utf8_string_run(const void *bytes, size_t size, bool *ascii);
+
+#pragma GCC visibility pop
 
 #endif
