@@ -29,16 +29,17 @@ local function files(...)
   return found
 end
 
--- The engine's layers, from the bottom. Below them is src/text, above them src/binding. A file includes its own
--- layer or lower ones, and never in a circle. A file named `record_key` belongs to the module `record`, unless
--- it stands here itself.
+-- The engine's layers, from the bottom. Below them is src/text, above them src/binding. A file includes its
+-- own layer or lower ones, and never in a circle. A file named `record_key` belongs to the module `record`,
+-- unless it stands here itself.
 local layers = {
   { "src/engine/viperdb" },
   { "src/engine/error", "src/engine/crc32", "src/engine/siphash", "src/engine/os" },
   { "src/engine/record", "src/engine/log", "src/engine/index", "src/engine/control" },
   {
     "src/engine/store", "src/engine/view", "src/engine/lookup", "src/engine/write",
-    "src/engine/walk", "src/engine/recover", "src/engine/reclaim", "src/engine/sync",
+    "src/engine/walk", "src/engine/recover", "src/engine/reclaim", "src/engine/sync", "src/engine/append",
+    "src/engine/batch", "src/engine/check", "src/engine/scan", "src/engine/snapshot", "src/engine/swap",
   },
 }
 
@@ -128,6 +129,26 @@ local function check_layers()
   for path in pairs(uses) do find_circle(uses, path, visited, {}) end
 end
 
+    local push, pop = "\n#pragma GCC visibility push%(hidden%)\n", "\n#pragma GCC visibility pop\n"
+    local hidden = text:find(push .. ".*" .. pop)
+-- host: Neovim has an os_now and a log_init. So every header says it, except the public one and those without
+-- a prototype.
+
+local not_hidden = {
+  ["src/engine/viperdb.h"] = true, ["src/text/powers_table.h"] = true,
+  ["src/binding/buffer.h"] = true, ["src/binding/compat.h"] = true,
+}
+
+local function check_visibility()
+  for _, path in ipairs(files("'src/*.h'")) do
+    local text = assert(io.open(path)):read("a")
+    local hidden = text:find("\n#pragma GCC visibility push%(hidden%)\n.*\n#pragma GCC visibility pop\n")
+    if not hidden and not not_hidden[path] then
+      problem("%s does not hide its names: put it between #pragma GCC visibility push(hidden) and pop", path)
+    end
+  end
+end
+
 -- The rockspec names every C file and every Lua file, and nothing else.
 
 local function load_rockspec(path)
@@ -187,6 +208,7 @@ local function check_text()
 end
 
 check_layers()
+check_visibility()
 check_rockspec()
 check_text()
 if problems > 0 then
