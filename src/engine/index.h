@@ -16,6 +16,8 @@
 #include "os.h"
 #include "viperdb.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct index_slot {
   _Atomic uint64_t line;  /* offset of the line + 1 (48 bits), 16 bits of the hash; 0 for an empty slot */
   _Atomic uint64_t value; /* offset of the value (its low 40 bits), 24 bits of the hash: a hint */
@@ -72,6 +74,9 @@ bool index_unchanged(const hash_index *index, const index_probe *probe);
 /* Makes sure that a new key with this hash finds a free slot; splits a segment when it is crowded. Moves slots. */
 vdb_status index_make_room(hash_index *index, uint64_t hash, vdb_error *error);
 
+/* Makes the file long enough for the splits that this many new keys can be expected to need. */
+vdb_status index_reserve(hash_index *index, size_t keys, vdb_error *error);
+
 /* Points the probe's slot (a candidate, or the empty one that ended the search) at a line. */
 void index_publish(hash_index *index, index_probe *probe, uint64_t line, uint64_t value);
 
@@ -93,5 +98,7 @@ typedef struct index_size {
   uint64_t slots; /* slots that segments in use have */
 } index_size;
 void index_measure(hash_index *index, index_size *size);
+
+#pragma GCC visibility pop
 
 #endif

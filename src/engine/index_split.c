@@ -148,6 +148,19 @@ static vdb_status split(hash_index *index, uint32_t old, vdb_error *error) {
   return exchange(index, error);
 }
 
+/* A split gives room for at least half a crowded segment, or nearly so; the directory may have to double. */
+vdb_status index_reserve(hash_index *index, size_t keys, vdb_error *error) {
+  directory_place directory;
+  vdb_status status = index_find_directory(index, &directory, error);
+  if (status != VDB_OK) return status;
+  uint64_t taken = atomic_load_explicit(&header_of(index)->blocks, memory_order_relaxed);
+  uint64_t doubled = ((uint64_t)16 << directory.depth) / INDEX_BLOCK + 2;
+  uint64_t blocks = taken + doubled + GROW_BLOCKS + keys / (CROWDED / 4);
+  status = index_cover(index, taken * INDEX_BLOCK, error);
+  if (status != VDB_OK || blocks * INDEX_BLOCK <= index->file_size) return status;
+  return index_extend(index, blocks, error);
+}
+
 vdb_status index_make_room(hash_index *index, uint64_t hash, vdb_error *error) {
   for (;;) {
     char *segment;

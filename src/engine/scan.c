@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "append.h"
 #include "error.h"
 
 typedef struct scan {
@@ -50,24 +51,6 @@ static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *firs
   return VDB_OK;
 }
 
-static uint64_t without(uint64_t total, uint64_t part) {
-  return total > part ? total - part : 0;
-}
-
-static void count(control_totals *totals, const store_found *old, const record *entry) {
-  if (old->exists && old->record.type == RECORD_SET) {
-    totals->keys = without(totals->keys, 1);
-    totals->key_log_live = without(totals->key_log_live, old->record.line_size);
-    totals->value_log_live = without(totals->value_log_live, old->record.value_size);
-  }
-  if (entry->type == RECORD_DEL) return;
-  totals->keys++;
-  totals->key_log_live += entry->line_size;
-  totals->value_log_live += entry->value_size;
-  uint64_t end = entry->offset + entry->value_size;
-  if (end > totals->value_log_end) totals->value_log_end = end;
-}
-
 static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_error *error) {
   store_view *view = scan_at->view;
   store_found old;
@@ -75,7 +58,9 @@ static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_e
   if (status == VDB_OK) status = view_find(view, &scan_at->other, entry->key, entry->key_size, &old, error);
   if (status != VDB_OK) return status;
   index_publish(&view->index, &old.probe, line, entry->type == RECORD_SET ? entry->offset : 0);
-  count(scan_at->totals, &old, entry);
+  append_count(scan_at->totals, old.exists, &old.record, entry);
+  uint64_t end = entry->offset + entry->value_size;
+  if (entry->type == RECORD_SET && end > scan_at->totals->value_log_end) scan_at->totals->value_log_end = end;
   return VDB_OK;
 }
 

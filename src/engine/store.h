@@ -12,6 +12,8 @@
 #include "log.h"
 #include "record.h"
 
+#pragma GCC visibility push(hidden)
+
 /*
 ** A view is one generation of the files, open and mapped. Reclaim raises the generation; a handle then opens a new
 ** view at its next call. Walks that began before keep theirs, and with it a store that doesn't change any more.
@@ -101,8 +103,17 @@ void store_unlock(vdb_store *store);
 /* Writes a record that comes from another store: all but its place and what came before. */
 vdb_status store_copy_record(vdb_store *store, const record *entry, const void *bytes, vdb_error *error);
 
-/* Puts the slots of the lines in [applied, committed) into the index. Under the lock or alone. */
-vdb_status store_replay(vdb_store *store, store_view *view, vdb_error *error);
+/*
+** Puts the slots of the lines in [applied, committed) into the index. `recount`: a writer may have died over them, so
+** that segments may not know how many slots they have in use. Under the lock or alone.
+*/
+vdb_status store_replay(vdb_store *store, store_view *view, bool recount, vdb_error *error);
+
+/*
+** With VDB_SYNC_ALWAYS a write counts when it is on the disk: syncs until the key log has this length there. A failure
+** leaves the write done, but not promised. Without the lock.
+*/
+vdb_status store_promise(vdb_store *store, uint64_t length, vdb_error *error);
 
 /* Makes good what a writer left that died or failed half way. Under the lock or alone. */
 vdb_status store_repair(vdb_store *store, vdb_error *error);
@@ -133,5 +144,7 @@ vdb_status sync_check_failed(const control_page *page, vdb_error *error);
 
 vdb_status syncer_start(vdb_store *store, vdb_error *error);
 void syncer_stop(vdb_store *store); /* forgets it when it was started by a parent process */
+
+#pragma GCC visibility pop
 
 #endif

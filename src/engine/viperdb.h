@@ -187,6 +187,21 @@ VDB_API vdb_status vdb_snapshot_begin(vdb_store *store, vdb_snapshot **snapshot,
 VDB_API vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_value *value, vdb_error *error);
 VDB_API void vdb_snapshot_end(vdb_snapshot *snapshot);
 
+/* A put, or with value NULL a delete. */
+typedef struct vdb_change {
+  vdb_key key;
+  const vdb_value *value;
+} vdb_change;
+
+/*
+** Writes all the changes as one batch: after a crash all of them are there or none. Each key may come once (VDB_TYPE).
+** Deleting a key that is not there changes nothing. With a snapshot the batch depends on what was read from it: when one
+** of the keys in `reads` has been written since, or the files were reclaimed, nothing is written and the result is
+** VDB_CONFLICT; take a new snapshot and try again. Without (NULL), reads must be empty.
+*/
+VDB_API vdb_status vdb_commit(vdb_store *store, const vdb_snapshot *snapshot, const vdb_key *reads, size_t read_count,
+                              const vdb_change *changes, size_t change_count, vdb_error *error);
+
 /* Returns when every write that returned before, of any process, is on the disk. */
 VDB_API vdb_status vdb_sync(vdb_store *store, vdb_error *error);
 

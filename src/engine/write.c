@@ -1,27 +1,16 @@
 /*
 ** write.c - put, delete, expire: one line, and the value behind it, under the writers' lock.
 **
-** All that can fail comes before the first byte is written: room in the index, in the key log and in the value log.
-** From then on there are only stores to memory, in the order that control.c explains; but for a big value, which is
-** written through the file and leaves filler behind when that fails.
-**
 ** The key's text is made before the lock is taken. Nothing here calls back.
 */
-#include "store.h"
-
-#include <string.h>
+#include "append.h"
 
 #include "error.h"
 
-/* What puts leave free at the end of the key log, so that keys can still be deleted on a full disk. */
-#define TOMBSTONE_SPARE ((size_t)16 * 1024)
-
-/* The index has 48 bits for a line's offset. */
-#define KEY_LOG_MAX ((UINT64_C(1) << 48) - (UINT64_C(1) << 21))
-
 /* Repair ------------------------------------------------------------------------------------------------------ */
 
-static vdb_status replay_line(vdb_store *store, store_view *view, uint64_t line, size_t *size, vdb_error *error) {
+static vdb_status replay_line(vdb_store *store, store_view *view, uint64_t line, bool recount, size_t *size,
+                              vdb_error *error) {
   record entry;
   record_scratch scratch = {0};
   store_found found;
@@ -32,20 +21,20 @@ static vdb_status replay_line(vdb_store *store, store_view *view, uint64_t line,
     status = error_set(error, VDB_CORRUPT, INDEX_NAME " is full of damaged slots: close the store and delete it");
   if (status == VDB_OK) {
     index_publish(&view->index, &found.probe, line, entry.type == RECORD_SET ? entry.offset : 0);
-    index_recount(&view->index, &found.probe);
+    if (recount) index_recount(&view->index, &found.probe);
     *size = entry.line_size;
   }
   record_scratch_free(&scratch);
   return status;
 }
 
-vdb_status store_replay(vdb_store *store, store_view *view, vdb_error *error) {
+vdb_status store_replay(vdb_store *store, store_view *view, bool recount, vdb_error *error) {
   control_page *page = store->control.page;
   uint64_t line = atomic_load_explicit(&page->applied, memory_order_acquire);
   uint64_t end = atomic_load_explicit(&page->committed, memory_order_acquire);
   while (line < end) {
     size_t size;
-    vdb_status status = replay_line(store, view, line, &size, error);
+    vdb_status status = replay_line(store, view, line, recount, &size, error);
     if (status != VDB_OK) return status;
     line += size;
   }
@@ -77,7 +66,7 @@ vdb_status store_repair(vdb_store *store, vdb_error *error) {
   if (status == VDB_OK) status = refresh_view(store, error);
   if (status == VDB_OK) status = index_repair(&store->view->index, error);
   if (status == VDB_OK) status = clear_tails(page, store->view, error);
-  if (status == VDB_OK) status = store_replay(store, store->view, error);
+  if (status == VDB_OK) status = store_replay(store, store->view, true, error);
   if (status == VDB_OK) atomic_store_explicit(&page->unrepaired, 0, memory_order_release);
   return status;
 }
@@ -108,109 +97,11 @@ void store_unlock(vdb_store *store) {
   control_unlock(store->control.page);
 }
 
-/* One line ---------------------------------------------------------------------------------------------------- */
-
-/* A line to write. Values are written behind the value log's end, or stay where they are. */
-typedef struct line_change {
-  const char *key;
-  size_t key_size;
-  record line;
-  const void *bytes;
-  bool value_stays;
-} line_change;
-
-static uint64_t without(uint64_t total, uint64_t part) {
-  return total > part ? total - part : 0;
-}
-
-static void count_change(control_totals *totals, const store_found *old, const record *line) {
-  if (old->exists && old->record.type == RECORD_SET) {
-    totals->keys = without(totals->keys, 1);
-    totals->key_log_live = without(totals->key_log_live, old->record.line_size);
-    totals->value_log_live = without(totals->value_log_live, old->record.value_size);
-  }
-  totals->committed += line->line_size;
-  if (line->type == RECORD_DEL) return;
-  totals->keys++;
-  totals->key_log_live += line->line_size;
-  totals->value_log_live += line->value_size;
-}
-
-static vdb_status reserve_logs(control_page *page, store_view *view, const control_totals *totals,
-                               const line_change *change, vdb_error *error) {
-  size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
-  if (totals->committed > KEY_LOG_MAX) return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
-  vdb_status status = log_reserve(&view->key_log, totals->committed, record_bound(change->key_size), spare,
-                                  &page->key_log_allocated, error);
-  size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
-  if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
-  return log_reserve(&view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated, error);
-}
-
-static vdb_status write_value(control_page *page, store_view *view, control_totals *totals, line_change *change,
-                              vdb_error *error) {
-  size_t size = (size_t)change->line.value_size;
-  if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
-  change->line.offset = totals->value_log_end;
-  if (size > LOG_BIG_WRITE) {
-    vdb_status status = log_write_big(&view->value_log, totals->value_log_end, change->bytes, size,
-                                      &page->value_log_allocated, error);
-    if (status != VDB_OK) atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
-    if (status != VDB_OK) return status;
-  } else if (size > 0) {
-    memcpy(log_tail(&view->value_log, totals->value_log_end), change->bytes, size);
-  }
-  totals->value_log_end += size;
-  OS_STEP("value");
-  return VDB_OK;
-}
-
-static void publish(control_page *page, store_view *view, store_found *found, const control_totals *totals,
-                    const record *line) {
-  uint64_t start = totals->committed - line->line_size;
-  control_commit(page, totals);
-  index_publish(&view->index, &found->probe, start, line->type == RECORD_SET ? line->offset : 0);
-  atomic_store_explicit(&page->applied, totals->committed, memory_order_release);
-  OS_STEP("applied");
-}
-
-/* A new key needs a free slot, and making room may have moved the one that the search ended at. */
-static vdb_status ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
-                              vdb_error *error) {
-  if (found->exists) return VDB_OK;
-  vdb_status status = index_make_room(&view->index, found->probe.hash, error);
-  if (status != VDB_OK || (index_unchanged(&view->index, &found->probe) && found->probe.slot != NULL)) return status;
-  status = view_find(view, &store->scratch, change->key, change->key_size, found, error);
-  if (status == VDB_OK && found->probe.slot == NULL)
-    return error_set(error, VDB_CORRUPT, INDEX_NAME " is damaged: close the store in all processes, delete " INDEX_NAME
-                     ", open it again");
-  return status;
-}
-
-static vdb_status append(vdb_store *store, line_change *change, store_found *found, vdb_error *error) {
-  control_page *page = store->control.page;
-  store_view *view = store->view;
-  control_totals totals = *control_now(page);
-  vdb_status status = ensure_slot(store, view, change, found, error);
-  if (status == VDB_OK) status = reserve_logs(page, view, &totals, change, error);
-  if (status == VDB_OK) status = write_value(page, view, &totals, change, error);
-  if (status != VDB_OK) return status;
-  change->line.key = change->key;
-  change->line.key_size = change->key_size;
-  change->line.prev = found->exists ? found->line : RECORD_NONE;
-  record_print(log_tail(&view->key_log, totals.committed), &change->line, change->bytes);
-  OS_STEP("line");
-  count_change(&totals, found, &change->line);
-  publish(page, view, found, &totals, &change->line);
-  return VDB_OK;
-}
-
 /* Calls ------------------------------------------------------------------------------------------------------- */
 
-/* With "always", the write counts when it is on the disk. A failure then leaves it written, but not promised. */
-static vdb_status finish(vdb_store *store, store_view *view, uint64_t length, vdb_error *error) {
+vdb_status store_promise(vdb_store *store, uint64_t length, vdb_error *error) {
   if (store->options.sync != VDB_SYNC_ALWAYS) return VDB_OK;
-  return sync_until(store, view, length, error);
+  return sync_until(store, store->view, length, error);
 }
 
 static vdb_status find_locked(vdb_store *store, const line_change *change, store_found *found, vdb_error *error) {
@@ -235,7 +126,7 @@ static vdb_status start_change(vdb_store *store, const vdb_key *key, line_change
 static vdb_status put_locked(vdb_store *store, line_change *change, vdb_error *error) {
   store_found found;
   vdb_status status = find_locked(store, change, &found, error);
-  return status == VDB_OK ? append(store, change, &found, error) : status;
+  return status == VDB_OK ? append_line(store, change, &found, error) : status;
 }
 
 vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value, vdb_error *error) {
@@ -254,7 +145,7 @@ vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value,
   status = put_locked(store, &change, error);
   uint64_t length = committed_now(store);
   store_unlock(store);
-  return status == VDB_OK ? finish(store, store->view, length, error) : status;
+  return status == VDB_OK ? store_promise(store, length, error) : status;
 }
 
 /* An expired key gets its tombstone too, but was not there. */
@@ -264,7 +155,7 @@ static vdb_status delete_locked(vdb_store *store, line_change *change, vdb_error
   if (status != VDB_OK) return status;
   if (!found.exists || found.record.type == RECORD_DEL) return VDB_ABSENT;
   bool alive = record_alive(&found.record);
-  status = append(store, change, &found, error);
+  status = append_line(store, change, &found, error);
   return status == VDB_OK && !alive ? VDB_ABSENT : status;
 }
 
@@ -280,7 +171,7 @@ vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *error) {
   uint64_t length = committed_now(store);
   store_unlock(store);
   if (length == before) return status;
-  vdb_status synced = finish(store, store->view, length, error);
+  vdb_status synced = store_promise(store, length, error);
   return synced == VDB_OK ? status : synced;
 }
 
@@ -297,7 +188,7 @@ static vdb_status expire_locked(vdb_store *store, line_change *change, vdb_error
   change->line.offset = found.record.offset;
   change->line.value_size = found.record.value_size;
   change->bytes = bytes;
-  return append(store, change, &found, error);
+  return append_line(store, change, &found, error);
 }
 
 vdb_status vdb_expire(vdb_store *store, const vdb_key *key, int64_t expiration, vdb_error *error) {
@@ -311,7 +202,7 @@ vdb_status vdb_expire(vdb_store *store, const vdb_key *key, int64_t expiration, 
   status = expire_locked(store, &change, error);
   uint64_t length = committed_now(store);
   store_unlock(store);
-  return status == VDB_OK ? finish(store, store->view, length, error) : status;
+  return status == VDB_OK ? store_promise(store, length, error) : status;
 }
 
 vdb_status store_copy_record(vdb_store *store, const record *entry, const void *bytes, vdb_error *error) {

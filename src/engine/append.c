@@ -1,0 +1,111 @@
+/*
+** append.c - writing lines and their values at the ends of the logs. Under the writers' lock.
+**
+** All that can fail comes before the first byte is written: room in the index, in the key log and in the value log.
+** From then on there are only stores to memory, in the order that control.c explains; but for a big value, which is
+** written through the file and leaves filler behind when that fails.
+*/
+#include "append.h"
+
+#include <string.h>
+
+#include "error.h"
+
+/* What puts leave free at the end of the key log, so that keys can still be deleted on a full disk. */
+#define TOMBSTONE_SPARE ((size_t)16 * 1024)
+
+/* The index has 48 bits for a line's offset. */
+#define KEY_LOG_MAX ((UINT64_C(1) << 48) - (UINT64_C(1) << 21))
+
+static uint64_t without(uint64_t total, uint64_t part) {
+  return total > part ? total - part : 0;
+}
+
+/* The totals are counts for people; a damaged page must not make them wrap around. */
+void append_count(control_totals *totals, bool existed, const record *old, const record *line) {
+  if (existed && old->type == RECORD_SET) {
+    totals->keys = without(totals->keys, 1);
+    totals->key_log_live = without(totals->key_log_live, old->line_size);
+    totals->value_log_live = without(totals->value_log_live, old->value_size);
+  }
+  if (line->type == RECORD_DEL) return;
+  totals->keys++;
+  totals->key_log_live += line->line_size;
+  totals->value_log_live += line->value_size;
+}
+
+static vdb_status reserve_logs(control_page *page, store_view *view, const control_totals *totals,
+                               const line_change *change, vdb_error *error) {
+  size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
+  if (totals->committed > KEY_LOG_MAX) return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
+  vdb_status status = log_reserve(&view->key_log, totals->committed, record_bound(change->key_size), spare,
+                                  &page->key_log_allocated, error);
+  size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
+  if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
+  return log_reserve(&view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated, error);
+}
+
+static vdb_status write_value(control_page *page, store_view *view, control_totals *totals, line_change *change,
+                              vdb_error *error) {
+  size_t size = (size_t)change->line.value_size;
+  if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
+  change->line.offset = totals->value_log_end;
+  if (size > LOG_BIG_WRITE) {
+    vdb_status status = log_write_big(&view->value_log, totals->value_log_end, change->bytes, size,
+                                      &page->value_log_allocated, error);
+    if (status != VDB_OK) atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
+    if (status != VDB_OK) return status;
+  } else if (size > 0) {
+    memcpy(log_tail(&view->value_log, totals->value_log_end), change->bytes, size);
+  }
+  totals->value_log_end += size;
+  OS_STEP("value");
+  return VDB_OK;
+}
+
+vdb_status append_write(control_page *page, store_view *view, control_totals *totals, line_change *change,
+                        uint64_t prev, vdb_error *error) {
+  vdb_status status = reserve_logs(page, view, totals, change, error);
+  if (status == VDB_OK) status = write_value(page, view, totals, change, error);
+  if (status != VDB_OK) return status;
+  change->line.key = change->key;
+  change->line.key_size = change->key_size;
+  change->line.prev = prev;
+  totals->committed += record_print(log_tail(&view->key_log, totals->committed), &change->line, change->bytes);
+  OS_STEP("line");
+  return VDB_OK;
+}
+
+static void publish(control_page *page, store_view *view, store_found *found, const control_totals *totals,
+                    const record *line) {
+  uint64_t start = totals->committed - line->line_size;
+  control_commit(page, totals);
+  index_publish(&view->index, &found->probe, start, line->type == RECORD_SET ? line->offset : 0);
+  atomic_store_explicit(&page->applied, totals->committed, memory_order_release);
+  OS_STEP("applied");
+}
+
+/* A new key needs a free slot, and making room may have moved the one that the search ended at. */
+vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
+                              vdb_error *error) {
+  if (found->exists) return VDB_OK;
+  vdb_status status = index_make_room(&view->index, found->probe.hash, error);
+  if (status != VDB_OK || (index_unchanged(&view->index, &found->probe) && found->probe.slot != NULL)) return status;
+  status = view_find(view, &store->scratch, change->key, change->key_size, found, error);
+  if (status == VDB_OK && found->probe.slot == NULL)
+    return error_set(error, VDB_CORRUPT, INDEX_NAME " is damaged: close the store in all processes, delete " INDEX_NAME
+                     ", open it again");
+  return status;
+}
+
+vdb_status append_line(vdb_store *store, line_change *change, store_found *found, vdb_error *error) {
+  control_page *page = store->control.page;
+  store_view *view = store->view;
+  control_totals totals = *control_now(page);
+  vdb_status status = append_ensure_slot(store, view, change, found, error);
+  if (status == VDB_OK) status = append_write(page, view, &totals, change, found->exists ? found->line : RECORD_NONE, error);
+  if (status != VDB_OK) return status;
+  append_count(&totals, found->exists, &found->record, &change->line);
+  publish(page, view, found, &totals, &change->line);
+  return VDB_OK;
+}
