@@ -56,6 +56,7 @@ build = {
         "src/engine/scan.c",
         "src/engine/siphash.c",
         "src/engine/snapshot.c",
+        "src/engine/sorter.c",
         "src/engine/store.c",
         "src/engine/swap.c",
         "src/engine/sync.c",
