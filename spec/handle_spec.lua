@@ -173,6 +173,24 @@ describe("A handle", function()
     collectgarbage()
     assert.matches("closed", tostring(db))
   end)
+
+  it("may be closed by a finalizer in the middle of a call", function()
+    local tables = {}
+    for i = 1, 100 do tables[i] = { i } end
+    for _, method in ipairs({ "set", "get" }) do
+      local db = helper.store()
+      assert(db:set("tables", tables))
+      collectgarbage()
+      collectgarbage()
+      helper.call_when_collected(function() db:close() end)
+      local code
+      repeat
+        local _
+        _, _, code = db[method](db, "tables", tables)
+      until code
+      assert.equal("CLOSED", code)
+    end
+  end)
 end)
 
 describe("A view", function()
