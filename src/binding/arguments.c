@@ -130,7 +130,8 @@ static void read_open_field(lua_State *L, int options, const char *name, void *i
   else if (strcmp(name, "functions") == 0) o->rules->functions = boolean_field(L, options, name);
   else if (strcmp(name, "integers") == 0) read_integers(L, options, o->rules);
   else if (strcmp(name, "reclaim") == 0) {
-    if (!field_is_positive(L)) bad_field(L, options, name, "a number above 0");
+    if (!field_is_positive(L) || lua_tonumber(L, -1) >= 1) bad_field(L, options, name, "a number between 0 and 1");
+    o->engine->reclaim_fraction = lua_tonumber(L, -1);
   } else unknown_field(L, options, name);
 }
 
@@ -157,15 +158,27 @@ int64_t argument_expiration_option(lua_State *L, int index) {
   return expiration == 0 ? VDB_NEVER : expiration;
 }
 
-static void read_progress_field(lua_State *L, int options, const char *name, void *into) {
-  if (strcmp(name, "progress") != 0) unknown_field(L, options, name);
-  if (!lua_isfunction(L, -1)) bad_field(L, options, name, "a function");
-  lua_pushvalue(L, -1);
-  lua_replace(L, *(int *)into);
+typedef struct work_options {
+  int progress;   /* stack index */
+  double *budget; /* NULL where the call knows no budget */
+} work_options;
+
+static void read_work_field(lua_State *L, int options, const char *name, void *into) {
+  const work_options *o = into;
+  if (strcmp(name, "progress") == 0) {
+    if (!lua_isfunction(L, -1)) bad_field(L, options, name, "a function");
+    lua_pushvalue(L, -1);
+    lua_replace(L, o->progress);
+  } else if (strcmp(name, "budget") == 0 && o->budget != NULL) {
+    if (!field_is_positive(L)) bad_field(L, options, name, "a number of seconds above 0");
+    *o->budget = lua_tonumber(L, -1);
+  } else {
+    unknown_field(L, options, name);
+  }
 }
 
-void argument_push_progress(lua_State *L, int index) {
+void argument_push_progress(lua_State *L, int index, double *budget) {
   lua_pushnil(L);
-  int progress = lua_gettop(L);
-  read_fields(L, index, read_progress_field, &progress);
+  work_options into = {lua_gettop(L), budget};
+  read_fields(L, index, read_work_field, &into);
 }

@@ -34,8 +34,11 @@ int64_t argument_expiration(lua_State *L, int index);
 /* Seconds from now, as milliseconds since the epoch. */
 int64_t argument_seconds_from_now(lua_State *L, int index);
 
-/* {progress = function}, nil or nothing: pushes the function or nil. */
-void argument_push_progress(lua_State *L, int index);
+/*
+** {progress = function, budget = seconds}, nil or nothing: pushes the function or nil. A call that knows no budget
+** passes NULL.
+*/
+void argument_push_progress(lua_State *L, int index, double *budget);
 
 /* Milliseconds since the epoch, now. */
 int64_t clock_now(void);

@@ -5,23 +5,12 @@
 
 #include "arguments.h"
 
-/* An engine call that needs nothing but the store. */
-typedef vdb_status (*store_call)(vdb_store *store, vdb_error *error);
-
-static int call_with_store(lua_State *L, store_call call) {
+int maintenance_sync(lua_State *L) {
   const handle *h = handle_argument(L);
   vdb_error error;
   vdb_status status = handle_ready(h, &error);
-  if (status == VDB_OK) status = call(h->store, &error);
+  if (status == VDB_OK) status = vdb_sync(h->store, &error);
   return handle_done(L, status, &error);
-}
-
-int maintenance_sync(lua_State *L) {
-  return call_with_store(L, vdb_sync);
-}
-
-int maintenance_reclaim(lua_State *L) {
-  return call_with_store(L, vdb_reclaim);
 }
 
 /* Statistics. */
@@ -112,9 +101,9 @@ static bool receive_report(void *context, const char *problem, uint64_t done, ui
   return !stop;
 }
 
-static report report_begin(lua_State *L, int options) {
+static report report_begin(lua_State *L, int options, double *budget) {
   report r = {.L = L};
-  argument_push_progress(L, options);
+  argument_push_progress(L, options, budget);
   r.progress = lua_gettop(L);
   lua_newtable(L);
   r.list = lua_gettop(L);
@@ -136,7 +125,7 @@ int maintenance_check(lua_State *L) {
   handle *h = handle_argument(L);
   uint64_t problems = 0;
   vdb_error error;
-  report r = report_begin(L, 2);
+  report r = report_begin(L, 2, NULL);
   vdb_status status = handle_ready(h, &error);
   if (status != VDB_OK) return handle_failure(L, &error);
   h->running = true;
@@ -149,7 +138,26 @@ int maintenance_repair(lua_State *L) {
   const char *path = argument_path(L, 1);
   const char *target = argument_path(L, 2);
   vdb_error error;
-  report r = report_begin(L, 3);
+  report r = report_begin(L, 3, NULL);
   vdb_status status = vdb_repair(path, target, receive_report, &r, &error);
   return report_end(&r, status, r.problems, &error);
+}
+
+/* With a budget the answer is whether there is more to do; without, it is done. */
+int maintenance_reclaim(lua_State *L) {
+  handle *h = handle_argument(L);
+  vdb_reclaim_options options = {.progress = receive_report};
+  vdb_error error;
+  bool more;
+  report r = report_begin(L, 2, &options.budget_seconds);
+  vdb_status status = handle_ready(h, &error);
+  if (status != VDB_OK) return handle_failure(L, &error);
+  options.context = &r;
+  h->running = true;
+  status = vdb_reclaim(h->store, &options, &more, &error);
+  h->running = false;
+  if (r.raised) return lua_error(L);
+  if (status != VDB_OK || options.budget_seconds == 0) return handle_done(L, status, &error);
+  lua_pushboolean(L, more);
+  return 1;
 }

@@ -1,292 +1,451 @@
 /*
-** reclaim.c - rewriting the live records; one commit point.
+** reclaim.c - rewriting the live records while everybody reads and writes on.
 **
-** The live lines, in key order, and their values are copied to db.klog.new and db.vlog.new, with an index beside them;
-** then swap.c exchanges the files.
+** The new files are a store of their own, under other names and with a control page that only this process sees. They are
+** filled in steps that can stop between any two records:
 **
-** Expired keys, deleted keys and old versions are not copied; nothing else is left out. A damaged live record stops
-** the reclaim with nothing changed.
+**   collect   the lines before `end` (how long the key log was at the start) that the index has for their keys
+**   sort      them by key
+**   copy      them and their values
+**   follow    copy what was written since `end`, in the order of the log; tombstones of keys that were copied, too
+**   sync      the new files
+**   follow    what was written meanwhile, until little is left; then, holding the writers' lock, the rest
+**   exchange  swap.c puts the new files in place of the old ones
+**
+** Why nothing is lost. Take a key's newest line at the exchange. Did it lie before `end`, it was what the index had for the
+** key when it was collected, since it was already the newest; so it was copied. Otherwise `follow` came past it, and found
+** it in the index, as nothing newer came. Any other line of the key that was copied earlier is replaced by it, as in any
+** store: the copy of a key's older line has its slot in the new index, and the newer line takes it. A line that is no longer
+** the newest when `follow` comes past is left out: the newer one lies further on.
+**
+** When writers write faster than `follow` can read, it holds the writers' lock for a moment now and then, each time shorter
+** than anybody would notice, until it has caught up.
+**
+** Expired keys, deleted keys and old versions are not copied; nothing else is left out. Anything that can't be read or
+** written stops the reclaim, and the store is as it was: the new files are removed, by this process or, if it dies, by the
+** next that reclaims or opens the store.
 */
 #define _GNU_SOURCE
 
-#include "store.h"
+#include "append.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
+#include "sorter.h"
 #include "swap.h"
 
-vdb_status reclaim_finish(vdb_store *store, vdb_error *error) {
-  swap_file swap;
-  vdb_status status = swap_read(store->folder, &swap, error);
-  if (status == VDB_ABSENT) return swap_remove_new_files(store->folder, error);
-  if (status != VDB_OK) return status;
-  return swap_finish(store->folder, &store->control, &swap, store->wait, error);
-}
+/* What is left to follow when the lock is taken for the rest, in bytes of the key log: far less than 10 ms of copying. */
+#define LITTLE ((uint64_t)64 * 1024)
 
+/* How long a catch-up under the lock may last, and how many catch-ups without it may fail to gain ground before. */
+#define HOLD_NANOSECONDS ((int64_t)2 * 1000 * 1000)
+#define PATIENCE 3
+
+typedef enum reclaim_phase {
+  RECLAIM_COLLECT,
+  RECLAIM_SORT,
+  RECLAIM_COPY,
+  RECLAIM_FOLLOW,
+  RECLAIM_SYNC,
+  RECLAIM_FOLLOW_AGAIN,
+  RECLAIM_EXCHANGE,
+  RECLAIM_DONE
+} reclaim_phase;
+
+/* A line to copy, and where its key's text is: in the key log, or kept when the line has it in other words. */
 typedef struct live_line {
   uint64_t line;
-  const char *key; /* the canonical text, at the copier's keys */
+  uint64_t key; /* offset in the key log, or in `kept` */
   uint32_t key_size;
+  bool key_kept;
 } live_line;
 
-/* A file that is written from its start, through a buffer. */
-typedef struct copy_file {
-  log_file log;
-  uint64_t length; /* bytes written so far, buffered ones included */
-  char *buffer;
-  size_t used;
-} copy_file;
-
-#define COPY_BUFFER ((size_t)256 * 1024)
-
-typedef struct copy_job {
-  vdb_store *store;
-  store_view *view;
-  copy_file key_log;
-  copy_file value_log;
-  hash_index index;
-  live_line *lines;
-  size_t count, room;
-  char **key_blocks; /* memory that the keys of `lines` lie in */
-  size_t block_count;
-  size_t block_used, block_size;
-  control_totals totals;
-  char *line;
-  size_t line_room;
+struct reclaim_job {
+  reclaim_phase phase;
+  store_view *source;
+  vdb_store target;
+  uint64_t end;      /* where collecting ends and following starts */
+  uint64_t position; /* in the source's key log */
+  uint64_t behind;   /* how much there was to follow when it was last asked */
+  int patience;
+  live_line *lines, *spare_lines;
+  size_t count, room, copied;
+  char *kept; /* key texts that the key log has in other words */
+  size_t kept_size, kept_room;
+  sorter_state sorter;
   record_scratch scratch;
-} copy_job;
+};
+
+typedef struct reclaim_job reclaim_job;
 
 static vdb_status no_memory(vdb_error *error) {
   return error_set(error, VDB_NO_MEMORY, "out of memory while reclaiming; the store is as it was");
 }
 
-/* Copies a key's text to memory that stays where it is. */
-static const char *keep_text(copy_job *job, const char *text, size_t size) {
-  if (size > job->block_size - job->block_used) {
-    size_t block_size = size > COPY_BUFFER ? size : COPY_BUFFER;
-    char **blocks = realloc(job->key_blocks, (job->block_count + 1) * sizeof *blocks);
-    if (blocks == NULL) return NULL;
-    job->key_blocks = blocks;
-    char *block = malloc(block_size);
-    if (block == NULL) return NULL;
-    blocks[job->block_count++] = block;
-    job->block_size = block_size;
-    job->block_used = 0;
-  }
-  char *kept = job->key_blocks[job->block_count - 1] + job->block_used;
-  memcpy(kept, text, size);
-  job->block_used += size;
-  return kept;
+/* Start and end ------------------------------------------------------------------------------------------------ */
+
+static vdb_status open_target(reclaim_job *job, int folder, vdb_error *error) {
+  store_view *view = view_new();
+  if (view == NULL) return no_memory(error);
+  vdb_store *target = &job->target;
+  control_init(&target->control);
+  target->view = view;
+  view->key_log.name = swap_new_names[0];
+  view->value_log.name = swap_new_names[1];
+  view->index.name = swap_new_names[2];
+  view->generation = job->source->generation + 2;
+  struct stat status;
+  int flags = O_RDWR | O_CREAT | O_EXCL;
+  vdb_status result = control_open_private(&target->control, error);
+  if (result == VDB_OK) result = log_open(&view->key_log, folder, flags, &status, error);
+  if (result == VDB_OK) result = log_open(&view->value_log, folder, flags, &status, error);
+  if (result == VDB_OK) result = index_create(&view->index, folder, view->generation, error);
+  return result;
 }
 
-static vdb_status add_line(copy_job *job, uint64_t line, const record *entry, vdb_error *error) {
-  if (job->count == job->room) {
-    size_t room = job->room == 0 ? 1024 : 2 * job->room;
-    live_line *lines = realloc(job->lines, room * sizeof *lines);
-    if (lines == NULL) return no_memory(error);
-    job->lines = lines;
-    job->room = room;
+static void free_job(reclaim_job *job) {
+  view_release(job->target.view);
+  control_close(&job->target.control);
+  record_scratch_free(&job->target.scratch);
+  view_release(job->source);
+  record_scratch_free(&job->scratch);
+  free(job->lines);
+  free(job->spare_lines);
+  free(job->kept);
+  free(job);
+}
+
+void reclaim_forget(vdb_store *store) {
+  if (store->reclaim == NULL) return;
+  free_job(store->reclaim);
+  store->reclaim = NULL;
+}
+
+void reclaim_abandon(vdb_store *store) {
+  if (store->reclaim == NULL) return;
+  reclaim_forget(store);
+  (void)swap_remove_new_files(store->folder, NULL);
+  control_leave_reclaim(&store->control);
+}
+
+static vdb_status start_job(vdb_store *store, vdb_error *error) {
+  reclaim_job *job = calloc(1, sizeof *job);
+  if (job == NULL) return no_memory(error);
+  store->reclaim = job;
+  job->source = view_share(store->view);
+  job->end = store_length(store);
+  job->patience = PATIENCE;
+  vdb_status status = swap_remove_new_files(store->folder, error);
+  if (status == VDB_OK) status = open_target(job, store->folder, error);
+  return status;
+}
+
+static vdb_status start(vdb_store *store, vdb_error *error) {
+  vdb_status status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  if (control_try_reclaim(&store->control)) {
+    status = start_job(store, error);
+    if (status != VDB_OK && store->reclaim == NULL) control_leave_reclaim(&store->control);
+  } else {
+    status = error_set(error, VDB_BUSY, "another handle is reclaiming the store");
   }
-  const char *key = keep_text(job, entry->key, entry->key_size);
-  if (key == NULL) return no_memory(error);
-  job->lines[job->count++] = (live_line){.line = line, .key = key, .key_size = (uint32_t)entry->key_size};
+  store_unlock(store);
+  return status;
+}
+
+/* Collect and sort --------------------------------------------------------------------------------------------- */
+
+static bool grow(void **memory, size_t *room, size_t needed, size_t item_size) {
+  if (needed <= *room) return true;
+  size_t wanted = needed < 512 ? 1024 : 2 * needed;
+  void *grown = realloc(*memory, wanted * item_size);
+  if (grown == NULL) return false;
+  *memory = grown;
+  *room = wanted;
+  return true;
+}
+
+static vdb_status add_line(reclaim_job *job, uint64_t line, const record *entry, vdb_error *error) {
+  const log_file *log = &job->source->key_log;
+  live_line live = {.line = line, .key_size = (uint32_t)entry->key_size};
+  if (entry->key >= log->base && entry->key < log->base + log->size) {
+    live.key = (uint64_t)(entry->key - log->base);
+  } else {
+    if (!grow((void **)&job->kept, &job->kept_room, job->kept_size + entry->key_size, 1)) return no_memory(error);
+    memcpy(job->kept + job->kept_size, entry->key, entry->key_size);
+    live.key = job->kept_size;
+    live.key_kept = true;
+    job->kept_size += entry->key_size;
+  }
+  if (!grow((void **)&job->lines, &job->room, job->count + 1, sizeof *job->lines)) return no_memory(error);
+  job->lines[job->count++] = live;
   return VDB_OK;
 }
 
-/* A line is live when it is a set that didn't expire, and what the index has for its key. */
-static vdb_status collect_line(copy_job *job, uint64_t line, record *entry, vdb_error *error) {
-  vdb_status status = view_read_line(job->view, line, entry, &job->scratch, error);
-  if (status != VDB_OK || !record_alive(entry)) return status;
-  store_found found;
-  status = add_line(job, line, entry, error);
+static const char *key_of(const reclaim_job *job, const live_line *live) {
+  return (live->key_kept ? job->kept : job->source->key_log.base) + live->key;
+}
+
+/* Reads the line at the position. VDB_ABSENT at `end`. */
+static vdb_status read_line(reclaim_job *job, uint64_t end, record *entry, vdb_error *error) {
+  const log_file *log = &job->source->key_log;
+  vdb_status status = log_cover(&job->source->key_log, end, error);
   if (status != VDB_OK) return status;
-  const live_line *added = &job->lines[job->count - 1];
-  size_t line_size = entry->line_size;
-  status = view_find(job->view, &job->scratch, added->key, added->key_size, &found, error);
-  if (status == VDB_OK && (!found.exists || found.line != line)) job->count--;
-  entry->line_size = line_size;
+  while (job->position < end && log->base[job->position] == '\n') job->position++;
+  if (job->position >= end) return VDB_ABSENT;
+  return view_read_line(job->source, job->position, entry, &job->scratch, error);
+}
+
+static vdb_status is_newest(reclaim_job *job, const char *key, size_t size, uint64_t line, bool *newest,
+                            vdb_error *error) {
+  store_found found;
+  vdb_status status = view_find(job->source, &job->target.scratch, key, size, &found, error);
+  *newest = status == VDB_OK && found.exists && found.line == line;
   return status;
 }
 
-static vdb_status collect(copy_job *job, vdb_error *error) {
-  uint64_t line = 0, end = control_now(job->store->control.page)->committed;
-  vdb_status status = log_cover(&job->view->key_log, end, error);
-  while (status == VDB_OK && line < end) {
-    if (job->view->key_log.base[line] == '\n') {
-      line++;
-      continue;
-    }
-    record entry;
-    status = collect_line(job, line, &entry, error);
-    if (status == VDB_OK) line += entry.line_size;
+static vdb_status collect_line(reclaim_job *job, vdb_error *error) {
+  record entry;
+  vdb_status status = read_line(job, job->end, &entry, error);
+  if (status == VDB_ABSENT) {
+    job->phase = RECLAIM_SORT;
+    job->position = job->end;
+    return VDB_OK;
   }
+  if (status != VDB_OK) return status;
+  uint64_t line = job->position;
+  job->position += entry.line_size;
+  if (!record_alive(&entry)) return VDB_OK;
+  status = add_line(job, line, &entry, error);
+  if (status != VDB_OK) return status;
+  bool newest;
+  const live_line *added = &job->lines[job->count - 1];
+  status = is_newest(job, key_of(job, added), added->key_size, line, &newest, error);
+  if (!newest) job->count--;
   return status;
 }
 
-static int by_key(const void *left, const void *right) {
+static int by_key(const void *context, const void *left, const void *right) {
   const live_line *a = left, *b = right;
   size_t size = a->key_size < b->key_size ? a->key_size : b->key_size;
-  int order = memcmp(a->key, b->key, size);
+  int order = memcmp(key_of(context, a), key_of(context, b), size);
   return order != 0 ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
 }
 
-static vdb_status flush(copy_file *file, vdb_error *error) {
-  uint64_t start = file->length - file->used, limit;
-  if (file->used == 0) return VDB_OK;
-  bool fits = os.size_limit(&limit) != 0 || file->length <= limit;
-  if (!fits) errno = EFBIG;
-  if (!fits || os_write_all(file->log.file, file->buffer, file->used, start) != 0)
-    return error_system(error, "cannot write %s, the store is as it was", file->log.name);
-  file->used = 0;
-  return VDB_OK;
-}
-
-static vdb_status append_copy(copy_file *file, const char *bytes, size_t size, vdb_error *error) {
-  while (size > 0) {
-    size_t part = COPY_BUFFER - file->used < size ? COPY_BUFFER - file->used : size;
-    memcpy(file->buffer + file->used, bytes, part);
-    file->used += part;
-    file->length += part;
-    bytes += part;
-    size -= part;
-    vdb_status status = file->used == COPY_BUFFER ? flush(file, error) : VDB_OK;
-    if (status != VDB_OK) return status;
+static vdb_status sort_some(reclaim_job *job, vdb_error *error) {
+  if (job->spare_lines == NULL) {
+    job->spare_lines = malloc((job->count + 1) * sizeof *job->spare_lines);
+    if (job->spare_lines == NULL) return no_memory(error);
+    sorter_start(&job->sorter, (char *)job->lines, (char *)job->spare_lines, job->count, sizeof *job->lines, by_key,
+                 job);
   }
+  if (!sorter_step(&job->sorter, 64)) return VDB_OK;
+  job->lines = (live_line *)(void *)job->sorter.items;
+  job->spare_lines = (live_line *)(void *)job->sorter.other;
+  job->phase = RECLAIM_COPY;
   return VDB_OK;
 }
 
-static vdb_status line_memory(copy_job *job, size_t room, vdb_error *error) {
-  if (room <= job->line_room) return VDB_OK;
-  char *line = realloc(job->line, room);
-  if (line == NULL) return no_memory(error);
-  job->line = line;
-  job->line_room = room;
-  return VDB_OK;
-}
+/* Copy and follow ---------------------------------------------------------------------------------------------- */
 
-/* The copied keys are all different, so the first empty slot of a key's search is its own. */
-static vdb_status index_copy(copy_job *job, const live_line *live, uint64_t line, uint64_t value, vdb_error *error) {
-  index_probe probe;
-  uint64_t hash = index_hash(&job->index, live->key, live->key_size), other_line, other_value;
-  vdb_status status = index_make_room(&job->index, hash, error);
-  if (status == VDB_OK) status = index_seek(&job->index, hash, &probe, error);
+/* Appends a line of the source to the target, if it says anything there. */
+static vdb_status copy_record(reclaim_job *job, uint64_t line, const record *entry, const char *key, vdb_error *error) {
+  store_found found;
+  const char *bytes = "";
+  line_change change = {.key = key, .key_size = entry->key_size, .line = *entry};
+  change.line.batch = 0;
+  vdb_status status = view_find(job->target.view, &job->target.scratch, key, entry->key_size, &found, error);
   if (status != VDB_OK) return status;
-  while (index_next(&probe, &other_line, &other_value)) continue;
-  index_publish(&job->index, &probe, line, value);
-  return VDB_OK;
+  if (entry->type == RECORD_DEL && (!found.exists || found.record.type == RECORD_DEL)) return VDB_OK;
+  if (entry->type == RECORD_SET) status = view_read_value(job->source, line, entry, &bytes, error);
+  change.bytes = bytes;
+  return status == VDB_OK ? append_line(&job->target, &change, &found, error) : status;
 }
 
-static vdb_status copy_line(copy_job *job, const live_line *live, vdb_error *error) {
+static vdb_status copy_next(reclaim_job *job, vdb_error *error) {
+  if (job->copied == job->count) {
+    job->phase = RECLAIM_FOLLOW;
+    return VDB_OK;
+  }
+  const live_line *live = &job->lines[job->copied++];
   record entry;
-  const char *bytes;
-  vdb_status status = view_read_line(job->view, live->line, &entry, &job->scratch, error);
-  if (status == VDB_OK) status = view_read_value(job->view, live->line, &entry, &bytes, error);
-  if (status == VDB_OK) status = line_memory(job, record_bound(live->key_size), error);
+  vdb_status status = view_read_line(job->source, live->line, &entry, &job->scratch, error);
+  return status == VDB_OK ? copy_record(job, live->line, &entry, key_of(job, live), error) : status;
+}
+
+/* An expired line is copied all the same: it hides the older one that may have been copied before. */
+static vdb_status follow_line(reclaim_job *job, uint64_t end, vdb_error *error) {
+  record entry;
+  vdb_status status = read_line(job, end, &entry, error);
   if (status != VDB_OK) return status;
-  entry.key = live->key;
-  entry.offset = job->value_log.length;
-  entry.prev = RECORD_NONE;
-  entry.batch = 0;
-  size_t size = record_print(job->line, &entry, bytes);
-  uint64_t line = job->key_log.length;
-  status = append_copy(&job->value_log, bytes, (size_t)entry.value_size, error);
-  if (status == VDB_OK) status = append_copy(&job->key_log, job->line, size, error);
-  if (status == VDB_OK) status = index_copy(job, live, line, entry.offset, error);
-  job->totals.keys++;
-  job->totals.key_log_live += size;
-  job->totals.value_log_live += entry.value_size;
-  return status;
+  uint64_t line = job->position;
+  bool newest;
+  if (!grow((void **)&job->kept, &job->kept_room, entry.key_size, 1)) return no_memory(error);
+  memcpy(job->kept, entry.key, entry.key_size);
+  job->position += entry.line_size;
+  status = is_newest(job, job->kept, entry.key_size, line, &newest, error);
+  return status == VDB_OK && newest ? copy_record(job, line, &entry, job->kept, error) : status;
 }
 
-static vdb_status start_file(copy_job *job, copy_file *file, const char *name, char filler, vdb_error *error) {
-  struct stat status;
-  log_init(&file->log, name, filler);
-  file->buffer = malloc(COPY_BUFFER);
-  if (file->buffer == NULL) return no_memory(error);
-  return log_open(&file->log, job->store->folder, O_RDWR | O_CREAT | O_TRUNC, &status, error);
-}
-
-static vdb_status start_copy(copy_job *job, vdb_error *error) {
-  vdb_status status = start_file(job, &job->key_log, swap_new_names[0], '\n', error);
-  if (status == VDB_OK) status = start_file(job, &job->value_log, swap_new_names[1], '\0', error);
-  index_init(&job->index, swap_new_names[2]);
-  if (status == VDB_OK) status = index_create(&job->index, job->store->folder, job->view->generation + 2, error);
-  return status;
-}
-
-static vdb_status copy_lines(copy_job *job, vdb_error *error) {
+/* Follows to `end`, or until the time is over; VDB_ABSENT when it got to the end. */
+static vdb_status follow_until(reclaim_job *job, uint64_t end, int64_t deadline, vdb_error *error) {
   vdb_status status = VDB_OK;
-  qsort(job->lines, job->count, sizeof *job->lines, by_key);
-  for (size_t i = 0; i < job->count && status == VDB_OK; i++) status = copy_line(job, &job->lines[i], error);
-  if (status == VDB_OK) status = flush(&job->value_log, error);
-  if (status == VDB_OK) status = flush(&job->key_log, error);
+  while (status == VDB_OK && os_ticks() < deadline) status = follow_line(job, end, error);
   return status;
 }
 
-static void end_copy(copy_job *job) {
-  log_close(&job->key_log.log);
-  log_close(&job->value_log.log);
-  index_close(&job->index);
-  free(job->key_log.buffer);
-  free(job->value_log.buffer);
-  for (size_t i = 0; i < job->block_count; i++) free(job->key_blocks[i]);
-  free(job->key_blocks);
-  free(job->lines);
-  free(job->line);
-  record_scratch_free(&job->scratch);
-}
-
-static vdb_status commit_copy(copy_job *job, vdb_error *error) {
-  vdb_status status = log_sync(&job->value_log.log, error);
-  if (status == VDB_OK) status = log_sync(&job->key_log.log, error);
-  if (status != VDB_OK) return status;
-  job->totals.committed = job->key_log.length;
-  job->totals.value_log_end = job->value_log.length;
-  swap_file swap = {.generation = job->view->generation + 2, .totals = job->totals, .time = os_now()};
-  status = swap_write(job->store->folder, &swap, error);
-  if (status != VDB_OK) return status;
-  return swap_finish(job->store->folder, &job->store->control, &swap, job->store->wait, error);
-}
-
-static vdb_status copy_and_exchange(vdb_store *store, vdb_error *error) {
-  copy_job job = {.store = store, .view = store->view};
-  log_init(&job.key_log.log, KEY_LOG_NAME, '\n');
-  log_init(&job.value_log.log, VALUE_LOG_NAME, '\0');
-  index_init(&job.index, INDEX_NAME);
-  vdb_status status = swap_remove_new_files(store->folder, error);
-  if (status == VDB_OK) status = collect(&job, error);
-  if (status == VDB_OK) status = start_copy(&job, error);
-  if (status == VDB_OK) status = copy_lines(&job, error);
-  if (status == VDB_OK) status = commit_copy(&job, error);
-  end_copy(&job);
-  return status;
-}
-
-/* A failure after the commit point leaves an odd generation, or a swap file: the next who locks goes on with it. */
-static vdb_status reclaim_locked(vdb_store *store, vdb_error *error) {
-  vdb_status status = copy_and_exchange(store, error);
-  if (status == VDB_OK) return VDB_OK;
-  swap_file swap;
-  if (swap_read(store->folder, &swap, NULL) == VDB_ABSENT)
-    (void)swap_remove_new_files(store->folder, NULL);
-  else
-    atomic_store(&store->control.page->unrepaired, 1);
-  return status;
-}
-
-vdb_status vdb_reclaim(vdb_store *store, vdb_error *error) {
+static vdb_status hold_and_follow(vdb_store *store, vdb_error *error) {
+  reclaim_job *job = store->reclaim;
   vdb_status status = store_lock(store, error);
   if (status != VDB_OK) return status;
-  if (!control_try_reclaim(&store->control))
-    status = error_set(error, VDB_BUSY, "another process is reclaiming the store");
-  if (status == VDB_OK) {
-    status = reclaim_locked(store, error);
-    control_leave_reclaim(&store->control);
-  }
+  status = follow_until(job, store_length(store), os_ticks() + HOLD_NANOSECONDS, error);
   store_unlock(store);
+  return status == VDB_ABSENT ? VDB_OK : status;
+}
+
+/* Whether following gets nowhere because writers are faster. */
+static bool losing_ground(reclaim_job *job, uint64_t left) {
+  bool closer = left < job->behind - job->behind / 4;
+  job->patience = closer || job->behind == 0 ? PATIENCE : job->patience - 1;
+  job->behind = left;
+  return job->patience <= 0;
+}
+
+static vdb_status follow(vdb_store *store, reclaim_phase next, int64_t deadline, vdb_error *error) {
+  reclaim_job *job = store->reclaim;
+  uint64_t end = store_length(store), left = end - job->position;
+  if (left <= LITTLE) {
+    job->phase = next;
+    job->behind = 0;
+    return VDB_OK;
+  }
+  if (losing_ground(job, left)) return hold_and_follow(store, error);
+  vdb_status status = follow_until(job, end, deadline, error);
+  return status == VDB_ABSENT ? VDB_OK : status;
+}
+
+/* Exchange ----------------------------------------------------------------------------------------------------- */
+
+static vdb_status sync_target(reclaim_job *job, vdb_error *error) {
+  vdb_status status = log_sync(&job->target.view->value_log, error);
+  return status == VDB_OK ? log_sync(&job->target.view->key_log, error) : status;
+}
+
+static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
+  reclaim_job *job = store->reclaim;
+  store_view *view = job->target.view;
+  if (store->view != job->source)
+    return error_set(error, VDB_CONFLICT, "the store's files were exchanged during the reclaim");
+  vdb_status status = follow_until(job, store_length(store), INT64_MAX, error);
+  if (status != VDB_ABSENT) return status;
+  swap_file swap = {.generation = view->generation, .totals = *control_now(job->target.control.page), .time = os_now()};
+  status = log_cut(&view->key_log, swap.totals.committed, error);
+  if (status == VDB_OK) status = log_cut(&view->value_log, swap.totals.value_log_end, error);
+  if (status == VDB_OK) status = sync_target(job, error);
+  if (status == VDB_OK) status = swap_write(store->folder, &swap, error);
+  if (status != VDB_OK) return status;
+  status = swap_finish(store->folder, &store->control, &swap, store->wait, error);
+  if (status != VDB_OK) atomic_store(&store->control.page->unrepaired, 1);
+  return status;
+}
+
+/* Past the commit point a failure is no failure of the reclaim: the next who locks finishes it. */
+static vdb_status exchange(vdb_store *store, vdb_error *error) {
+  vdb_status status = store_lock(store, error);
+  if (status != VDB_OK) return status;
+  status = exchange_locked(store, error);
+  store_unlock(store);
+  if (status == VDB_OK) store->reclaim->phase = RECLAIM_DONE;
+  return status;
+}
+
+/* The call ----------------------------------------------------------------------------------------------------- */
+
+static vdb_status step(vdb_store *store, int64_t deadline, vdb_error *error) {
+  reclaim_job *job = store->reclaim;
+  switch (job->phase) {
+  case RECLAIM_COLLECT: return collect_line(job, error);
+  case RECLAIM_SORT: return sort_some(job, error);
+  case RECLAIM_COPY: return copy_next(job, error);
+  case RECLAIM_FOLLOW: return follow(store, RECLAIM_SYNC, deadline, error);
+  case RECLAIM_SYNC: job->phase = RECLAIM_FOLLOW_AGAIN; return sync_target(job, error);
+  case RECLAIM_FOLLOW_AGAIN: return follow(store, RECLAIM_EXCHANGE, deadline, error);
+  case RECLAIM_EXCHANGE: return exchange(store, error);
+  default: return VDB_OK;
+  }
+}
+
+/* Work done and to do, in lines and bytes that take about as long as each other. */
+static void report_progress(vdb_store *store, const vdb_reclaim_options *options, bool *go_on) {
+  const reclaim_job *job = store->reclaim;
+  uint64_t total = job->end, collected = job->phase == RECLAIM_COLLECT ? job->position / 2 : job->end / 2;
+  uint64_t copied = job->count == 0 || job->phase < RECLAIM_COPY ? 0 : job->end / 2 * job->copied / job->count;
+  *go_on = options->progress(options->context, NULL, job->phase == RECLAIM_DONE ? total : collected + copied, total);
+}
+
+static vdb_status work(vdb_store *store, const vdb_reclaim_options *options, vdb_error *error) {
+  int64_t now = os_ticks(), reported = now;
+  int64_t deadline = options->budget_seconds > 0 ? now + (int64_t)(options->budget_seconds * 1e9) : INT64_MAX;
+  vdb_status status = VDB_OK;
+  while (status == VDB_OK && store->reclaim->phase != RECLAIM_DONE && now < deadline) {
+    status = step(store, deadline, error);
+    now = os_ticks();
+    if (options->progress == NULL || status != VDB_OK || now - reported < 10 * 1000 * 1000) continue;
+    bool go_on;
+    report_progress(store, options, &go_on);
+    reported = now;
+    if (!go_on) status = error_set(error, VDB_CONFLICT, "stopped by the progress function");
+  }
+  return status;
+}
+
+static vdb_status check_reclaim(const vdb_reclaim_options *options, vdb_error *error) {
+  if (options->budget_seconds >= 0 && options->budget_seconds < 1e9) return VDB_OK;
+  return error_set(error, VDB_RANGE, "budget: the number of seconds must be greater than 0");
+}
+
+vdb_status vdb_reclaim(vdb_store *store, const vdb_reclaim_options *options, bool *more, vdb_error *error) {
+  static const vdb_reclaim_options plain;
+  if (options == NULL) options = &plain;
+  if (more != NULL) *more = false;
+  vdb_status status = store_enter(store, error);
+  if (status == VDB_OK) status = check_reclaim(options, error);
+  if (status == VDB_OK && store->reclaim == NULL) status = start(store, error);
+  if (status == VDB_OK) status = work(store, options, error);
+  bool unfinished = status == VDB_OK && store->reclaim->phase != RECLAIM_DONE;
+  if (unfinished) {
+    if (more != NULL) *more = true;
+    return VDB_OK;
+  }
+  bool begun = store->reclaim != NULL;
+  bool failed = status != VDB_OK && atomic_load(&store->control.page->unrepaired) == 0;
+  reclaim_forget(store);
+  if (begun && failed) (void)swap_remove_new_files(store->folder, NULL);
+  if (begun) control_leave_reclaim(&store->control);
   return status == VDB_OK ? store_enter(store, error) : status;
+}
+
+/* By itself ---------------------------------------------------------------------------------------------------- */
+
+#define TEND_NANOSECONDS 50000
+#define TEND_LEAST ((uint64_t)1024 * 1024) /* logs shorter than this are left alone */
+
+static bool worth_reclaiming(const vdb_store *store) {
+  control_totals totals = *control_now(store->control.page);
+  uint64_t all = totals.committed + totals.value_log_end, live = totals.key_log_live + totals.value_log_live;
+  if (all < TEND_LEAST || totals.committed < store->reclaim_from || live >= all) return false;
+  return (double)(all - live) > store->options.reclaim_fraction * (double)all;
+}
+
+void reclaim_tend(vdb_store *store) {
+  static const vdb_reclaim_options slice = {.budget_seconds = TEND_NANOSECONDS / 1e9};
+  if (store->reclaim == NULL && !worth_reclaiming(store)) return;
+  uint64_t length = atomic_load_explicit(&store->control.page->committed, memory_order_relaxed);
+  if (vdb_reclaim(store, &slice, NULL, NULL) == VDB_OK)
+    store->reclaim_from = 0;
+  else
+    store->reclaim_from = length + length / 2;
 }

@@ -48,25 +48,28 @@ typedef enum field_name {
 #define DEL_FIELDS (BIT(CHECKSUM) | BIT(KEY) | BIT(TIMESTAMP) | BIT(TYPE))
 #define SET_FIELDS (DEL_FIELDS | BIT(ENCODING) | BIT(OFFSET) | BIT(SIZE))
 
-static bool is_text(const char *bytes, size_t size, const char *text) {
-  return strlen(text) == size && memcmp(bytes, text, size) == 0;
-}
+#define QUOTED(name)                                                                                         \
+  { "\"" name "\"", sizeof(name) + 1 }
 
 static field_name name_of(const python_member *f) {
-  static const char *const names[] = {
-      [BATCH] = "\"batch\"",
-      [CHECKSUM] = "\"checksum\"",
-      [ENCODING] = "\"encoding\"",
-      [EXPIRATION] = "\"expiration\"",
-      [KEY] = "\"key\"",
-      [OFFSET] = "\"offset\"",
-      [PREV] = "\"prev\"",
-      [SIZE] = "\"size\"",
-      [TIMESTAMP] = "\"timestamp\"",
-      [TYPE] = "\"type\"",
+  static const struct {
+    const char *text;
+    size_t size;
+  } names[] = {
+      [BATCH] = QUOTED("batch"),
+      [CHECKSUM] = QUOTED("checksum"),
+      [ENCODING] = QUOTED("encoding"),
+      [EXPIRATION] = QUOTED("expiration"),
+      [KEY] = QUOTED("key"),
+      [OFFSET] = QUOTED("offset"),
+      [PREV] = QUOTED("prev"),
+      [SIZE] = QUOTED("size"),
+      [TIMESTAMP] = QUOTED("timestamp"),
+      [TYPE] = QUOTED("type"),
   };
   for (size_t i = 0; i < UNKNOWN; i++)
-    if (is_text(f->name, f->name_size, names[i])) return (field_name)i;
+    if (f->name_size == names[i].size && memcmp(f->name, names[i].text, names[i].size) == 0)
+      return (field_name)i;
   return UNKNOWN;
 }
 
@@ -109,9 +112,14 @@ static vdb_status read_encoding(const python_member *f, vdb_encoding *encoding) 
   return record_encoding_named(f->value + 1, f->value_size - 2, encoding) ? VDB_OK : VDB_UNSUPPORTED;
 }
 
+static bool is_text(const python_member *f, const char *text) {
+  size_t size = strlen(text);
+  return f->value_size == size && memcmp(f->value, text, size) == 0;
+}
+
 static vdb_status read_type(const python_member *f, record_type *type) {
-  *type = is_text(f->value, f->value_size, "\"set\"") ? RECORD_SET : RECORD_DEL;
-  return *type == RECORD_SET || is_text(f->value, f->value_size, "\"del\"") ? VDB_OK : VDB_CORRUPT;
+  *type = is_text(f, "\"set\"") ? RECORD_SET : RECORD_DEL;
+  return *type == RECORD_SET || is_text(f, "\"del\"") ? VDB_OK : VDB_CORRUPT;
 }
 
 /* A float's text may not be the canonical one of its key, which is then printed behind everything else. */

@@ -272,6 +272,7 @@ vdb_status recover_close(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
   if (atomic_load(&page->failed) != 0) return sync_check_failed(page, error);
   vdb_status status = mend_last(store, error);
+  if (status == VDB_OK) status = swap_remove_new_files(store->folder, error);
   if (status != VDB_OK) return status;
   control_totals totals = *control_now(page);
   status = cut_logs(store->view, &totals, error);

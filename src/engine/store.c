@@ -116,6 +116,8 @@ static vdb_status open_files(vdb_store *store, vdb_error *error) {
 static vdb_status check_options(const vdb_options *options, vdb_error *error) {
   if (options->sync == VDB_SYNC_INTERVAL && !(options->sync_seconds > 0))
     return error_set(error, VDB_RANGE, "sync: the number of seconds must be greater than 0");
+  if (!(options->reclaim_fraction >= 0 && options->reclaim_fraction < 1))
+    return error_set(error, VDB_RANGE, "reclaim: the fraction must be at least 0 and below 1");
   if (!(options->wait_seconds >= 0)) return error_set(error, VDB_RANGE, "wait: the number of seconds is negative");
   return VDB_OK;
 }
@@ -199,6 +201,10 @@ vdb_status vdb_close(vdb_store *store, vdb_error *error) {
   if (store == NULL || store->closed) return VDB_OK;
   bool mine = store->process == os_process();
   syncer_stop(store);
+  if (mine)
+    reclaim_abandon(store);
+  else
+    reclaim_forget(store);
   vdb_status status = mine ? leave(store, error) : VDB_OK;
   drop_files(store);
   if (store->folder >= 0) os.close(store->folder);
@@ -213,6 +219,7 @@ vdb_status vdb_close(vdb_store *store, vdb_error *error) {
 /* In a child of fork: the locks and the syncing thread are the parent's, so the child opens the store anew. */
 static vdb_status adopt(vdb_store *store, vdb_error *error) {
   syncer_stop(store);
+  reclaim_forget(store);
   drop_files(store);
   return open_files(store, error);
 }

@@ -27,6 +27,7 @@ typedef struct store_view {
 } store_view;
 
 struct syncer;
+struct reclaim_job;
 
 struct vdb_store {
   unsigned references; /* the caller's, and one of each walk */
@@ -40,7 +41,9 @@ struct vdb_store {
   char *key_text;
   size_t key_text_room;
   record_scratch scratch;
-  struct syncer *syncer; /* VDB_SYNC_INTERVAL only */
+  struct syncer *syncer;       /* VDB_SYNC_INTERVAL only */
+  struct reclaim_job *reclaim; /* one that was begun and isn't done */
+  uint64_t reclaim_from;       /* length of the key log from which on reclaim_tend tries again */
 };
 
 /* What a lookup found. */
@@ -131,8 +134,17 @@ vdb_status recover_close(vdb_store *store, vdb_error *error);
 
 /* reclaim.c --------------------------------------------------------------------------------------------------- */
 
-/* Finishes the exchange of files that a swap file asks for; removes *.new that none asks for. Under the lock or alone. */
-vdb_status reclaim_finish(vdb_store *store, vdb_error *error);
+/*
+** After a write, with reclaim_fraction: does a slice when it is time for it. A slice that fails is given up, which loses
+** nothing; the next try comes when the logs have grown by half.
+*/
+void reclaim_tend(vdb_store *store);
+
+/* Gives up a reclaim that was begun, and its new files. */
+void reclaim_abandon(vdb_store *store);
+
+/* The same in a child of fork: the new files are the parent's. */
+void reclaim_forget(vdb_store *store);
 
 /* sync.c ------------------------------------------------------------------------------------------------------ */
 

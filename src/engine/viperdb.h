@@ -126,6 +126,7 @@ typedef struct vdb_options {
   vdb_sync_mode sync;
   double sync_seconds; /* VDB_SYNC_INTERVAL: > 0 */
   double wait_seconds; /* how long a write may wait for other writers; 0 means 5 */
+  double reclaim_fraction; /* writes do slices of reclaim when this part of the logs is dead; 0: never, else below 1 */
 } vdb_options;
 
 typedef struct vdb_store vdb_store;
@@ -205,9 +206,6 @@ VDB_API vdb_status vdb_commit(vdb_store *store, const vdb_snapshot *snapshot, co
 /* Returns when every write that returned before, of any process, is on the disk. */
 VDB_API vdb_status vdb_sync(vdb_store *store, vdb_error *error);
 
-/* Rewrites the logs without old versions, deleted keys and expired keys. */
-VDB_API vdb_status vdb_reclaim(vdb_store *store, vdb_error *error);
-
 typedef struct vdb_stats {
   uint64_t keys;              /* as vdb_count */
   uint64_t key_log_bytes;     /* committed length of db.klog */
@@ -231,6 +229,20 @@ VDB_API vdb_status vdb_stat(vdb_store *store, vdb_stats *stats, vdb_error *error
 ** key log. Returning false stops the work with VDB_CONFLICT.
 */
 typedef bool (*vdb_report)(void *context, const char *problem, uint64_t done, uint64_t total);
+
+typedef struct vdb_reclaim_options {
+  double budget_seconds; /* return after about this time and go on at the next call; 0: until it is done */
+  vdb_report progress;   /* may be NULL */
+  void *context;         /* for progress */
+} vdb_reclaim_options;
+
+/*
+** Rewrites the logs without old versions, deleted keys and expired keys, while everybody reads and writes on. Live keys
+** come out in the order of their key texts. `options` and `more` may be NULL; *more tells that the budget was used up and
+** the next call goes on. What was begun is given up when the handle is closed. VDB_BUSY: another handle is reclaiming.
+** VDB_FULL: no room for the copy. VDB_CORRUPT: a live record is damaged. After any failure the store is as it was.
+*/
+VDB_API vdb_status vdb_reclaim(vdb_store *store, const vdb_reclaim_options *options, bool *more, vdb_error *error);
 
 /* Reads every line, value and index slot. *problems counts what is damaged. Changes nothing. */
 VDB_API vdb_status vdb_check(vdb_store *store, vdb_report report, void *context, uint64_t *problems,

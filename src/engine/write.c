@@ -6,6 +6,7 @@
 #include "append.h"
 
 #include "error.h"
+#include "swap.h"
 
 /* Repair ------------------------------------------------------------------------------------------------------ */
 
@@ -60,9 +61,17 @@ static vdb_status refresh_view(vdb_store *store, vdb_error *error) {
   return VDB_OK;
 }
 
+/* A process that died between the commit point of a reclaim and its end left the rest to do. */
+static vdb_status finish_exchange(vdb_store *store, vdb_error *error) {
+  swap_file swap;
+  vdb_status status = swap_read(store->folder, &swap, error);
+  if (status != VDB_OK) return status == VDB_ABSENT ? VDB_OK : status;
+  return swap_finish(store->folder, &store->control, &swap, store->wait, error);
+}
+
 vdb_status store_repair(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
-  vdb_status status = reclaim_finish(store, error);
+  vdb_status status = finish_exchange(store, error);
   if (status == VDB_OK) status = refresh_view(store, error);
   if (status == VDB_OK) status = index_repair(&store->view->index, error);
   if (status == VDB_OK) status = clear_tails(page, store->view, error);
@@ -100,6 +109,7 @@ void store_unlock(vdb_store *store) {
 /* Calls ------------------------------------------------------------------------------------------------------- */
 
 vdb_status store_promise(vdb_store *store, uint64_t length, vdb_error *error) {
+  if (store->options.reclaim_fraction > 0) reclaim_tend(store);
   if (store->options.sync != VDB_SYNC_ALWAYS) return VDB_OK;
   return sync_until(store, store->view, length, error);
 }
