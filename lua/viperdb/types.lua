@@ -37,6 +37,7 @@ local viperdb = {}
 ---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float,
 ---or the digits. Without this option reading one is the error RANGE.
 ---@field integers? "float"|"string"
+---Writes do slices of the reclaim when this part of the logs is dead: between 0 and 1. Without it only `reclaim` does.
 ---@field reclaim? number
 
 ---Opens the store in the folder `path`, which is made when it is not there.
@@ -154,11 +155,15 @@ function Store:keys() end
 ---@return viperdb.Table
 function Store:table() end
 
----Rewrites the files without what was overwritten, deleted or expired.
----@return true? done
+---@class viperdb.ReclaimOptions: viperdb.CheckOptions
+---@field budget? number Seconds after which the call returns; the next one goes on.
+
+---Rewrites the files without what was overwritten, deleted or expired, while everybody reads and writes on.
+---@param options? viperdb.ReclaimOptions
+---@return boolean? result True when it is done; with a budget, whether there is more to do.
 ---@return string? message
 ---@return viperdb.Code? code
-function Store:reclaim() end
+function Store:reclaim(options) end
 
 ---Returns when all that was written is on the disk.
 ---@return true? done
