@@ -17,6 +17,15 @@
 /* The index has 48 bits for a line's offset. */
 #define KEY_LOG_MAX ((UINT64_C(1) << 48) - (UINT64_C(1) << 21))
 
+vdb_status append_check_value(const vdb_value *value, vdb_error *error) {
+  if (value->size > VDB_MAX_VALUE_SIZE)
+    return error_set(error, VDB_TOO_BIG, "the value has %zu bytes: at most %llu can be stored", value->size,
+                     (unsigned long long)VDB_MAX_VALUE_SIZE);
+  if ((unsigned)value->encoding <= VDB_PICKLE) return VDB_OK;
+  return error_set(error, VDB_TYPE, "the value has the unknown encoding %d: use one of vdb_encoding",
+                   (int)value->encoding);
+}
+
 static uint64_t without(uint64_t total, uint64_t part) {
   return total > part ? total - part : 0;
 }

@@ -17,6 +17,9 @@ typedef struct line_change {
   bool value_stays;
 } line_change;
 
+/* VDB_OK, or why this value can't be stored: VDB_TOO_BIG, VDB_TYPE. */
+vdb_status append_check_value(const vdb_value *value, vdb_error *error);
+
 /* A key that has no line yet gets room for a slot; the search is done again when that moved slots. */
 vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
                               vdb_error *error);

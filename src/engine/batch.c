@@ -42,9 +42,7 @@ static void free_batch(batch *batch_of) {
 
 static vdb_status check_change(const vdb_change *change, vdb_error *error) {
   vdb_status status = record_check_key(&change->key, error);
-  if (status != VDB_OK || change->value == NULL || change->value->size <= VDB_MAX_VALUE_SIZE) return status;
-  return error_set(error, VDB_TOO_BIG, "the value has %zu bytes: at most %llu can be stored", change->value->size,
-                   (unsigned long long)VDB_MAX_VALUE_SIZE);
+  return status == VDB_OK && change->value != NULL ? append_check_value(change->value, error) : status;
 }
 
 static void fill_entry(batch_entry *entry, const vdb_change *change, int64_t now) {

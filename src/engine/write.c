@@ -141,10 +141,8 @@ static vdb_status put_locked(vdb_store *store, line_change *change, vdb_error *e
 
 vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value, vdb_error *error) {
   line_change change = {.bytes = value->bytes};
-  if (value->size > VDB_MAX_VALUE_SIZE)
-    return error_set(error, VDB_TOO_BIG, "the value has %zu bytes: at most %llu can be stored", value->size,
-                     (unsigned long long)VDB_MAX_VALUE_SIZE);
-  vdb_status status = start_change(store, key, &change, error);
+  vdb_status status = append_check_value(value, error);
+  if (status == VDB_OK) status = start_change(store, key, &change, error);
   if (status != VDB_OK) return status;
   change.line.type = RECORD_SET;
   change.line.encoding = value->encoding;
