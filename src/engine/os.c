@@ -168,7 +168,10 @@ int os_open_regular(int folder, const char *name, int flags, struct stat *status
   do {
     file = os.open(folder, name, flags | O_NONBLOCK | O_NOCTTY, 0600);
   } while (file < 0 && errno == EINTR);
-  if (file < 0) return -1;
+  if (file < 0) {
+    if (errno == EISDIR || errno == ENXIO) errno = EINVAL;
+    return -1;
+  }
   int reason = 0;
   if (os.status(file, status) != 0)
     reason = errno;

@@ -67,7 +67,7 @@ int os_read_all(int file, void *bytes, size_t size, uint64_t offset);
 
 /*
 ** Opens a file that must be regular. -1 and errno: ELOOP for a symbolic link, EINVAL for anything else that is
-** not a regular file. Never waits (a FIFO would) and never touches a device.
+** not a regular file, whatever open itself says of it. Never waits (a FIFO would) and never touches a device.
 */
 int os_open_regular(int folder, const char *name, int flags, struct stat *status);
 
