@@ -1,5 +1,6 @@
 /*
-** record_test.c - key log lines: what is printed, what is accepted, what is refused, and that no damage goes unseen.
+** record_test.c - key log lines: what is printed, what is accepted, what is refused, and that no damage goes
+** unseen.
 */
 #include "../../src/engine/record.h"
 
@@ -18,9 +19,8 @@ static record_scratch scratch;
 /* Parses from memory of exactly this size, so that a sanitizer sees a read beyond it. `entry` may be NULL. */
 static vdb_status parse_status(const char *line, size_t size, record *entry) {
   record ignored;
-  char *copy = malloc(size + 1);
+  char *copy = malloc(size > 0 ? size : 1);
   memcpy(copy, line, size);
-  copy = realloc(copy, size > 0 ? size : 1);
   vdb_status status = record_parse(copy, size, &ignored, &scratch);
   free(copy);
   return entry != NULL && status == VDB_OK ? record_parse(line, size, entry, &scratch) : status;
@@ -215,8 +215,10 @@ static size_t print_with(char *out, const char *name, const char *text, bool bac
 
 static void field_gives(const char *name, const char *text, vdb_status expected) {
   char line[512];
-  vdb_status forwards = parse_status(line, print_with(line, name, text, false), NULL);
-  vdb_status backwards = parse_status(line, print_with(line, name, text, true), NULL);
+  size_t size = print_with(line, name, text, false);
+  vdb_status forwards = parse_status(line, size, NULL);
+  size = print_with(line, name, text, true);
+  vdb_status backwards = parse_status(line, size, NULL);
   ok(forwards == expected && backwards == expected, "%s %s is %s", text == NULL ? "missing" : text, name,
      vdb_status_name(expected));
 }
@@ -262,9 +264,19 @@ static void test_each_key(void) {
                                             "\"\\udc7f\"",
                                             "9223372036854775808",
                                             "-9223372036854775809"};
-  static const char *const corrupt[] = {NULL,      "nul",         "-",      "1.",       "\"a",
-                                        "\"\\x\"", "\"\\u12g4\"", "\"\t\"", "\"\xC3\"", "\"\xED\xA0\x80\"",
-                                        "[1",      "'a'"};
+  static const char *const corrupt[] = {NULL,
+                                        "nul",
+                                        "-",
+                                        "1.",
+                                        "\"a",
+                                        "\"\\x\"",
+                                        "\"\\u12g4\"",
+                                        "\"\\u12G4\"",
+                                        "\"\t\"",
+                                        "\"\xC3\"",
+                                        "\"\xED\xA0\x80\"",
+                                        "[1",
+                                        "'a'"};
   for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++)
     field_gives("key", unsupported[i], VDB_UNSUPPORTED);
   for (size_t i = 0; i < sizeof corrupt / sizeof *corrupt; i++) field_gives("key", corrupt[i], VDB_CORRUPT);
@@ -307,6 +319,8 @@ static void test_optional_fields(void) {
   ok(with_extra("\"prev\": 01", &entry) == VDB_CORRUPT, "an offset has no leading zero");
   ok(with_extra("\"prev\": null", &entry) == VDB_CORRUPT, "an offset is a number");
   ok(with_extra("\"note\": [", &entry) == VDB_CORRUPT, "an unknown field must be JSON too");
+  ok(with_extra("\"batch\": -1, \"prev\": 9223372036854775808", &entry) == VDB_CORRUPT,
+     "a line that is damaged is not called unsupported");
 }
 
 static const char *const almost_ours[] = {
@@ -357,6 +371,29 @@ static void test_limits(void) {
      "a line of the greatest length is read");
   memmove(line + 1, line, RECORD_LINE_MAX);
   ok(record_parse(line, RECORD_LINE_MAX + 1, &entry, &scratch) == VDB_CORRUPT, "a longer one is refused");
+}
+
+/* The line_crc of a line with an unknown field: `head`, `unit` many times, `tail`. Read with fresh memory. */
+static uint32_t crc_of_repeated(const char *head, const char *unit, const char *tail) {
+  static char line[64 * 1024];
+  record_scratch fresh = {0};
+  record entry = {0};
+  char *at = line + sprintf(line, "{\"x\": %s", head);
+  for (int i = 0; i < 2000; i++) at += sprintf(at, "%s", unit);
+  at += sprintf(at, "%s, \"type\": \"del\", \"key\": 1, \"timestamp\": 1, \"checksum\": 1}\n", tail);
+  vdb_status status = record_parse(line, (size_t)(at - line), &entry, &fresh);
+  record_scratch_free(&fresh);
+  return status == VDB_OK ? entry.line_crc : 0;
+}
+
+static void test_what_prints_longer_than_it_stands(void) {
+  uint32_t crc = crc_of_repeated("{\"y\": \"", "\\u007f", "\"}");
+  ok(crc != 0 && crc_of_repeated("{\"y\": \"", "\x7f", "\"}") == crc, "a raw byte is checked as its escape");
+  crc = crc_of_repeated("{\"y\": [0", ", 1000000000000000.0", "]}");
+  ok(crc != 0 && crc_of_repeated("{\"y\":[0", ",1e15", "]}") == crc,
+     "a short float is checked as the long one");
+  crc = crc_of_repeated("{", "", "\"\": 1}");
+  ok(crc != 0 && crc_of_repeated("{", "\"\":0,", "\"\":1}") == crc, "many names are checked as the last");
 }
 
 static void test_key_lookup(void) {
@@ -435,6 +472,7 @@ int main(int count, char **arguments) {
   test_optional_fields();
   test_what_is_no_line();
   test_limits();
+  test_what_prints_longer_than_it_stands();
   test_key_lookup();
   test_damage();
   test_encodings();

@@ -1,11 +1,12 @@
 /*
 ** record_fuzz.c - libFuzzer target for key log lines.
 **
-** Whatever line is accepted must mean one thing: both ways of parsing agree, what is printed for it is read back as
-** the same record, and printing that changes nothing. Its checksum is repaired, so that mutations get past the check.
+** Whatever line is accepted must mean one thing: both ways of parsing agree, what is printed for it is read
+** back as the same record, and printing that changes nothing. Its checksum is repaired, so that mutations get
+** past the check.
 **
-**   clang -g -O1 -fsanitize=fuzzer,address,undefined spec/fuzz/record_fuzz.c src/engine/record*.c src/engine/crc32.c
-**     src/engine/error.c src/text/[a-z]*.c -o record_fuzz
+**   clang -g -O1 -fsanitize=fuzzer,address,undefined spec/fuzz/record_fuzz.c src/engine/record*.c
+**     src/engine/crc32.c src/engine/error.c src/text/*.c -o record_fuzz
 **   ./record_fuzz -max_len=4096 spec/fuzz/corpus/record
 */
 #include "../../src/engine/record.h"
@@ -83,7 +84,7 @@ static void check_print(const record *entry, const char *line, size_t size) {
     require_that(entry->line_crc == printed.line_crc, "a line in our order is what is printed");
 }
 
-/* Writes the checksum over the line's last one and returns the line's new size, 0 if there is none to write over. */
+/* Writes the checksum over the line's last one and returns the line's new size, 0 if it has none. */
 static size_t repair(char *line, size_t size, uint32_t checksum) {
   static const char name[] = "\"checksum\": ";
   size_t at = size, name_size = sizeof name - 1;
