@@ -37,7 +37,7 @@ local viperdb = {}
 ---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float,
 ---or the digits. Without this option reading one is the error RANGE.
 ---@field integers? "float"|"string"
----Writes do slices of a reclaim when this part of the logs is dead: between 0 and 1. Without it only `reclaim`
+---Writes do slices of a reclaim when this part of the logs is dead: between 0 and 1. Without it only the call
 ---does.
 ---@field reclaim? number
 
