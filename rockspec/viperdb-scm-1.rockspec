@@ -25,6 +25,7 @@ build = {
     ["viperdb.core"] = {
       sources = {
         "src/binding/arguments.c",
+        "src/binding/bytecode.c",
         "src/binding/class.c",
         "src/binding/dump.c",
         "src/binding/dump_format.c",
