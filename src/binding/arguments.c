@@ -130,7 +130,8 @@ static void read_open_field(lua_State *L, int options, const char *name, void *i
   else if (strcmp(name, "functions") == 0) o->rules->functions = boolean_field(L, options, name);
   else if (strcmp(name, "integers") == 0) read_integers(L, options, o->rules);
   else if (strcmp(name, "reclaim") == 0) {
-    if (!field_is_positive(L) || lua_tonumber(L, -1) >= 1) bad_field(L, options, name, "a number between 0 and 1");
+    if (!field_is_positive(L) || lua_tonumber(L, -1) >= 1)
+      bad_field(L, options, name, "a number between 0 and 1");
     o->engine->reclaim_fraction = lua_tonumber(L, -1);
   } else unknown_field(L, options, name);
 }

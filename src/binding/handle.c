@@ -48,7 +48,8 @@ handle *handle_argument(lua_State *L) {
 vdb_status handle_ready(const handle *h, vdb_error *error) {
   if (h->store == NULL) return error_set(error, VDB_CLOSED, "attempt to use a closed store");
   if (h->running)
-    return error_set(error, VDB_BUSY, "a progress function can't use the store that it reports on: open another handle");
+    return error_set(error, VDB_BUSY,
+                     "a progress function can't use the store that it reports on: open another handle");
   return VDB_OK;
 }
 

@@ -91,9 +91,9 @@ int indexing_view(lua_State *L) {
 
 static handle *view_argument(lua_State *L) {
   const view *v = handle_self(L);
-  if (v == NULL)
-    luaL_argerror(L, 1, lua_pushfstring(L, "a viperdb table expected, got %s", luaL_typename(L, 1)));
-  return v->handle;
+  if (v != NULL) return v->handle;
+  luaL_argerror(L, 1, lua_pushfstring(L, "a viperdb table expected, got %s", luaL_typename(L, 1)));
+  return NULL;
 }
 
 static int view_read(lua_State *L) {

@@ -27,7 +27,7 @@ static void end_walk(walk *w) {
 static vdb_status take_step(lua_State *L, walk *w, vdb_error *error) {
   const int owner = lua_upvalueindex(1);
   vdb_key key;
-  vdb_value read, *value = w->keys_only ? NULL : &read;
+  vdb_value walked = {0}, *value = w->keys_only ? NULL : &walked;
   if (w->steps == NULL) return VDB_ABSENT;
   scratch_prepare(L, owner, &w->handle->scratch);
   vdb_status status = handle_ready(w->handle, error);
