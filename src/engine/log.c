@@ -24,7 +24,9 @@
 
 #include "error.h"
 
-#define LEAST_MAPPING ((uint64_t)64 * 1024 * 1024)
+#ifndef LOG_LEAST_MAPPING
+#define LOG_LEAST_MAPPING ((uint64_t)64 * 1024 * 1024)
+#endif
 
 void log_init(log_file *log, const char *name, char filler) {
   *log = (log_file){.file = -1, .name = name, .filler = filler};
@@ -64,7 +66,7 @@ static uint64_t round_up(uint64_t value, uint64_t unit) {
 ** file's end costs address space only; a host that limits that gets just what is needed.
 */
 static vdb_status map_log(log_file *log, uint64_t length, vdb_error *error) {
-  uint64_t wanted = round_up(2 * length < LEAST_MAPPING ? LEAST_MAPPING : 2 * length, os_page());
+  uint64_t wanted = round_up(2 * length < LOG_LEAST_MAPPING ? LOG_LEAST_MAPPING : 2 * length, os_page());
   void *fresh = os.map(log->file, wanted, 0, OS_MAP_READ);
   if (fresh == MAP_FAILED) {
     wanted = round_up(length, os_page());
