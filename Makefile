@@ -34,6 +34,12 @@ LINK = $(CC) $(LDFLAGS) $(SAN_FLAGS)
 ENGINE = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/engine/*.c src/text/*.c))
 BINDING = $(notdir $(wildcard src/binding/*.c))
 LIBRARY = $(BUILD)/libviperdb.a
+
+# The engine of tests named *_steps_test.c: it calls out at each step of a write, and small constants make it grow,
+# split and map anew all the time.
+STEPS_FLAGS = -DOS_STEPS -DINDEX_BLOCK=4096u -DINDEX_FIRST_DEPTH=2u -DLOG_EXTENT=4096 -DLOG_LEAST_MAPPING=65536u
+STEPS_ENGINE = $(ENGINE:$(BUILD)/obj/%=$(BUILD)/steps/obj/%)
+STEPS_LIBRARY = $(BUILD)/steps/libviperdb.a
 MODULES = $(ABIS:%=$(BUILD)/%/viperdb/core.so)
 
 C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/engine/*_test.c))
@@ -91,6 +97,18 @@ $(BUILD)/spec/fuzz/replay.o: spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 
+$(BUILD)/steps/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(STEPS_FLAGS) -c -o $@ $<
+
+$(STEPS_LIBRARY): $(STEPS_ENGINE)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/spec/engine/%_steps_test: spec/engine/%_steps_test.c $(STEPS_LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE) $(STEPS_FLAGS) -o $@ $< $(STEPS_LIBRARY) $(LDFLAGS)
+
 # Fuzz targets may use the codecs of the binding, so they get all of it, for Lua 5.4.
 FUZZED = $(BUILD)/spec/fuzz/replay.o $(BINDING:%.c=$(BUILD)/5.4/obj/%.o) $(LIBRARY)
 $(BUILD)/spec/fuzz/%: spec/fuzz/%.c $(FUZZED)
@@ -101,7 +119,7 @@ $(BUILD)/examples/%: examples/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(COMPILE) -Isrc/engine -o $@ $< $(LIBRARY) $(LDFLAGS)
 
--include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/*/obj/*.d $(BUILD)/spec/*/*.d $(BUILD)/examples/*.d)
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/steps/obj/*/*.d $(BUILD)/*/obj/*.d $(BUILD)/spec/*/*.d $(BUILD)/examples/*.d)
 
 modules: $(MODULES)
 
