@@ -190,6 +190,10 @@ vdb_status control_use_shared(control_handle *control, vdb_error *error) {
   return error_system(error, "cannot lock " CONTROL_NAME);
 }
 
+void control_leave_use(control_handle *control) {
+  lock_byte(control, CONTROL_USE, OS_UNLOCK);
+}
+
 bool control_try_reclaim(control_handle *control) {
   return lock_byte(control, CONTROL_RECLAIM, OS_LOCK_EXCLUSIVE);
 }

@@ -119,7 +119,10 @@ vdb_status control_sync(control_handle *control, vdb_error *error);
 /* A page of this process alone, for a read-only store that needs recovery. */
 vdb_status control_open_private(control_handle *control, vdb_error *error);
 
-/* Unmaps and closes, and with that gives up the locks below; a closed control is fine. */
+/*
+** Unmaps and closes; a closed control is fine. With that the locks below go, but not while a child of fork still has
+** the file: who closes the store for good gives them up first.
+*/
 void control_close(control_handle *control);
 
 /* Whether the page was made by this version of the engine and is whole. */
@@ -141,6 +144,7 @@ vdb_status control_enter_door(control_handle *control, int64_t wait_nanoseconds,
 void control_leave_door(control_handle *control);
 bool control_use_alone(control_handle *control);
 vdb_status control_use_shared(control_handle *control, vdb_error *error);
+void control_leave_use(control_handle *control);
 bool control_try_reclaim(control_handle *control);
 void control_leave_reclaim(control_handle *control);
 

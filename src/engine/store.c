@@ -186,12 +186,15 @@ void store_release(vdb_store *store) {
   free(store);
 }
 
-/* Whoever closes last, as the kernel's locks tell, leaves a cleanly closed store. */
+/*
+** Whoever closes last, as the kernel's locks tell, leaves a cleanly closed store. A child of fork that never used the
+** handle still has its file: the lock would live on there if it were not given up.
+*/
 static vdb_status leave(vdb_store *store, vdb_error *error) {
   if (store->options.readonly || store->control.page == NULL) return VDB_OK;
   vdb_status status = control_enter_door(&store->control, store->wait, error);
-  if (status != VDB_OK) return status;
-  if (control_use_alone(&store->control)) status = recover_close(store, error);
+  if (status == VDB_OK && control_use_alone(&store->control)) status = recover_close(store, error);
+  control_leave_use(&store->control);
   control_leave_door(&store->control);
   return status;
 }
