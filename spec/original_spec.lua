@@ -1,158 +1,463 @@
--- Stores that the Python original wrote: spec/fixtures/python-viperdb.
 local helper = require("spec.helper")
+local oracle = require("spec.oracle.oracle")
 local viperdb = require("viperdb")
-local core = require("viperdb.core")
 
 teardown(helper.clean)
 
-local function open_original(name)
-  local path = helper.copy_of("python-viperdb/" .. name)
-  return assert(viperdb.open(path, { integers = "float" })), path
+local function open(path)
+  return assert(viperdb.open(path, oracle.open_options))
 end
 
-local function bytes_of(hex)
-  return (hex:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
+local function fixture(name)
+  return helper.copy_of("python-viperdb/" .. name)
 end
 
--- Equal, integers and floats told apart where this Lua does.
-local function same(expected, value)
-  assert.same(expected, value)
-  assert.equal(helper.type_of(expected), helper.type_of(value))
+-- As assert.same, but shows only the first difference.
+local function same_lines(expected, lines)
+  for i, line in ipairs(expected) do
+    if line ~= lines[i] then assert.equal(line, lines[i]) end
+  end
+  assert.equal(#expected, #lines)
 end
 
-describe("What the Python original stored", function()
-  local text = helper.read_file("spec/fixtures/python-viperdb/values.expected.json")
-  local expected = assert(core.json_decode(text, "float"))
-  local db
+-- The store holds what its files say, which is what is returned.
+local function agrees(db, path, form)
+  local lines = oracle.load(path, form)
+  same_lines(oracle.without_times(lines), oracle.contents(db))
+  return lines
+end
 
-  setup(function()
-    db = open_original("values")
-  end)
+local function lines_of_numbers(first, last, step, line)
+  local lines = {}
+  for i = first, last, step do lines[#lines + 1] = line(i) end
+  return lines
+end
 
-  teardown(function()
+describe("A folder that the original wrote", function()
+  it("has every kind of value under every kind of key", function()
+    local path = fixture("values")
+    local db = open(path)
+    local expected = oracle.expected("spec/fixtures/python-viperdb/values.expected.json")
+    assert.equal(44, #expected)
+    same_lines(expected, oracle.contents(db))
+    same_lines(expected, agrees(db, path))
+    assert.is_true(db:check())
     db:close()
   end)
 
-  it("is read under string keys", function()
-    for key, value in pairs(expected.string_keys) do same(value, db:get(key)) end
-    assert.equal(-math.huge, 1 / db.negzero)
-  end)
-
-  it("is read under numbers and booleans", function()
-    for _, pair in ipairs(expected.other_keys) do
-      local wide = pair[2] == "big int key" -- 2^53 + 1, which doubles skip
-      if math.type or not wide then same(pair[2], db:get(pair[1])) end
+  it("has integers that a Lua without integers refuses to round", function()
+    local db = assert(viperdb.open(fixture("values")))
+    for name, digits in pairs({ big = "9007199254740993", int64max = "9223372036854775807" }) do
+      local value, message, code = db:get(name)
+      if math.type then
+        assert.equal(digits, ("%d"):format(value))
+        assert.equal("integer", math.type(value))
+      else
+        assert.is_nil(value)
+        assert.matches("integers =", message)
+        assert.equal("RANGE", code)
+      end
     end
+    db:close()
   end)
 
-  it("is read as bytes", function()
-    assert.equal(bytes_of(expected.bytes_key.hex), db[expected.bytes_key.key])
-    assert.equal("", db[expected.empty_bytes_key])
+  it("has a key of a byte that is no text", function()
+    local db = open(fixture("values"))
+    assert.equal("lone surrogate key", db["lone\128"])
+    db["lone\128"] = "written"
+    assert.equal("written", db["lone\128"])
+    assert.equal(44, #db)
+    db:close()
   end)
 
-  it("is read under a key that is no UTF-8", function()
-    local lone = expected.lone_surrogate_key
-    assert.equal(lone.value, db[bytes_of(lone.key_bytes_hex)])
+  it("keeps a pickle that nobody but Python reads, through a reclaim too", function()
+    local path = fixture("values")
+    local db = open(path)
+    local function is_kept()
+      local value, message, code = db:get("pickled")
+      assert.is_nil(value)
+      assert.matches("pickle", message)
+      assert.equal("UNSUPPORTED", code)
+      assert.matches("pickle", helper.error_of(function() return db.pickled end))
+      assert.is_true(db:has("pickled"))
+      assert.equal(44, #db)
+    end
+    is_kept()
+    assert.is_true(db:reclaim())
+    is_kept()
+    agrees(db, path, "ours")
+    db:close()
+    db = open(path)
+    is_kept()
+    assert.equal("ViperDB!", db.hello)
+    db:close()
   end)
 
-  it("is not read when it is a pickle", function()
-    local value, message, code = db:get(expected.pickled_key)
+  for _, name in ipairs({ "overwrites", "reclaimed" }) do
+    it("has the newest version of every key: " .. name, function()
+      local path = fixture(name)
+      local db = open(path)
+      local expected = {}
+      for i = 0, 99 do
+        local again, kept = i % 9 == 0 and "again" or nil, i % 3 ~= 0 and { round = 4, i = i } or nil
+        expected[("k%02d"):format(i)] = again or kept
+      end
+      for key, value in pairs(expected) do assert.same(value, db[key]) end
+      for key in db:keys() do assert.is_not_nil(expected[key]) end
+      assert.equal(78, #db)
+      assert.equal(78, #agrees(db, path))
+      db:close()
+    end)
+  end
+
+  it("has no key that expired, and not the version before it either", function()
+    local path = fixture("expiry")
+    local db = open(path)
+    assert.equal("alive", db.future)
+    assert.is_true(db:ttl("future") < math.huge)
+    assert.is_nil(db.over)
+    assert.is_nil(db.past)
+    assert.equal("alive again", db.revived)
+    assert.equal(math.huge, db:ttl("revived"))
+    same_lines({ oracle.line("future", 4102444800000, "alive"), oracle.line("revived", nil, "alive again") },
+      agrees(db, path))
+    assert.is_true(db:reclaim())
+    assert.equal(2, #db)
+    assert.equal(2, #agrees(db, path, "ours"))
+    db:close()
+  end)
+
+  it("has no key that was deleted when it had expired", function()
+    local path = fixture("expired_then_deleted")
+    local db = open(path)
+    assert.is_false(db:has("gone"))
+    assert.is_false(db:delete("gone"))
+    same_lines({ oracle.line("keep", nil, 1) }, agrees(db, path))
+    assert.equal(1, #db)
+    db:close()
+  end)
+
+  it("opens after an unclean end with deletes", function()
+    local path = fixture("unclean_with_deletes")
+    local db = open(path)
+    local function line(i) return oracle.line("k" .. i, nil, i) end
+    same_lines(lines_of_numbers(1, 49, 2, line), agrees(db, path))
+    db:close()
+    assert.is_nil(io.open(path .. "/.OPEN"))
+    assert.equal(25, #oracle.load(path))
+  end)
+
+  it("loses a last line that is torn, and nothing else", function()
+    local path = fixture("torn")
+    local torn = helper.read_file(path .. "/db.klog"):match("[^\n]+$")
+    local db = open(path)
+    local function line(i) return oracle.line(i, nil, i * i) end
+    same_lines(lines_of_numbers(0, 48, 1, line), agrees(db, path))
+    assert.is_nil(db[49])
+    db[49] = "written again"
+    db:close()
+    local pipe = assert(io.popen("cat '" .. path .. "'/db.lost-*.klog"))
+    assert.equal(torn, pipe:read("*a"))
+    pipe:close()
+    db = open(path)
+    assert.equal("written again", db[49])
+    agrees(db, path)
+    db:close()
+  end)
+
+  it("has a damaged value, which is CORRUPT, and the others", function()
+    local path = fixture("bad_value")
+    local db = open(path)
+    local value, message, code = db:get("k4")
     assert.is_nil(value)
-    assert.matches("pickle", message)
-    assert.equal("UNSUPPORTED", code)
+    assert.equal("CORRUPT", code)
+    assert.matches("db%.vlog", message)
+    assert.matches("byte 64", message)
+    assert.matches("viperdb%.repair", message)
+    for i = 0, 9 do
+      if i ~= 4 then assert.equal("value number " .. i, db["k" .. i]) end
+    end
+    assert.equal(oracle.line("k4", nil, 0):gsub("0$", "damaged"), oracle.load(path)[5])
+    db.k4 = "sound"
+    assert.equal("sound", db.k4)
+    agrees(db, path)
+    db:close()
   end)
 
-  it("is all there", function()
-    local count = #expected.other_keys + 4
-    for _ in pairs(expected.string_keys) do count = count + 1 end
-    assert.equal(count, #(helper.collect(db:keys())))
-    assert.equal(count, #db)
-    assert.is_true(db:check())
+  it("does not open with a damaged line, and says where it is and what to do", function()
+    local path = fixture("bad_line")
+    local before = helper.read_file(path .. "/db.klog")
+    local db, message, code = viperdb.open(path)
+    assert.is_nil(db)
+    assert.equal("CORRUPT", code)
+    assert.matches("db%.klog", message)
+    assert.matches("byte 504", message)
+    assert.matches("viperdb%.repair", message)
+    assert.equal(before, helper.read_file(path .. "/db.klog"))
+    assert.matches("byte 504", helper.error_of(oracle.load, path))
+    local target = helper.path()
+    assert.equal(1, (viperdb.repair(path, target)))
+    db = open(target)
+    assert.equal(9, #db)
+    assert.is_nil(db.k4)
+    assert.equal("value number 5", db.k5)
+    agrees(db, target, "ours")
+    db:close()
   end)
 end)
 
-describe("A store of the original", function()
-  local db
+-- A random walk through everything that changes a store, the same one at every run.
+local seed
+local function random(limit)
+  seed = seed * 16807 % 2147483647
+  return seed % limit
+end
+
+local far, past = 4102444800000, 1000
+
+local keys = {
+  "hello", "", "get", "pairs", "cl\195\169 \240\159\144\141", "\255\254", "half \195", 'quote" back\\slash/',
+  "\0\1\8\9\10\12\13\31\127", "1", "true", 0, 1, -1, 42, 2 ^ 53, -2 ^ 53, 0.5, -1.5, 1e-7, 1e-5, 0.0001, 1e16,
+  123456789.123, 1e100, 5e-324, math.huge, -math.huge, true, false,
+}
+for i = 1, 20 do keys[#keys + 1] = "k" .. i end
+
+local values = {
+  function(i) return i end,
+  function(i) return i / 7 end,
+  function(i) return 2 ^ (i % 1000) end,
+  function(i) return i % 2 == 0 end,
+  function() return viperdb.null end,
+  function(i) return ("text " .. i .. " "):rep(i % 20) end,
+  function(i) return "\240\159\144\141 \194\128 \"\\/\n" .. i end,
+  function(i) return ("\255\0" .. i):rep(i % 10) end,
+  function(i) return { i, { i }, "three", viperdb.null, false } end,
+  function(i) return { i = i, list = { 1, 2, 3 }, inner = { ["a key"] = i / 3 } } end,
+  function() return {} end,
+  function(i) return ("x"):rep(20000 + i) end,
+}
+
+-- What has been written, in the order of the last write.
+local function new_model()
+  local model = { order = {}, entries = {} }
+
+  function model.forget(key)
+    model.entries[key] = nil
+    for i, other in ipairs(model.order) do
+      if other == key then table.remove(model.order, i) end
+    end
+  end
+
+  function model.put(key, value, expiration)
+    model.forget(key)
+    model.order[#model.order + 1] = key
+    model.entries[key] = { value = value, expiration = expiration }
+  end
+
+  function model.lines()
+    local lines = {}
+    for _, key in ipairs(model.order) do
+      local entry = model.entries[key]
+      if entry.expiration ~= past then lines[#lines + 1] = oracle.line(key, entry.expiration, entry.value) end
+    end
+    return lines
+  end
+
+  return model
+end
+
+-- The key as a store's walk returns it.
+local function normal(key)
+  return math.type and math.type(key) == "float" and math.tointeger(key) or key
+end
+
+local changes = {
+  function(db, model, key, value)
+    assert(db:set(key, value))
+    model.put(key, value)
+  end,
+  function(db, model, key, value)
+    local expiration = random(2) == 0 and far or past
+    assert(db:set_with_expiration(key, value, expiration))
+    model.put(key, value, expiration)
+  end,
+  function(db, model, key)
+    local there = db:has(key)
+    assert.equal(there, db:delete(key))
+    model.forget(key)
+  end,
+  function(db, model, key)
+    local there = db:has(key)
+    assert.equal(there, db:persist(key))
+    if there and model.entries[key] then model.put(key, model.entries[key].value) end
+  end,
+}
+local likely = { 1, 1, 1, 1, 2, 2, 3, 3, 4 }
+
+local function change_much(db, model, times)
+  for _ = 1, times do
+    local key = normal(keys[random(#keys) + 1])
+    local value = values[random(#values) + 1](random(1000))
+    changes[likely[random(#likely) + 1]](db, model, key, value)
+  end
+end
+
+local function sorted(list)
+  table.sort(list)
+  return list
+end
+
+describe("Python reads what this Lua wrote", function()
+  local db, path, model
+
+  before_each(function()
+    seed = 4711
+    path = helper.path()
+    db = open(path)
+    model = new_model()
+  end)
 
   after_each(function()
     db:close()
   end)
 
-  it("with overwritten and deleted keys is read, before and after the original's reclaim", function()
-    db = open_original("overwrites")
-    local before = {}
-    for key, value in db:pairs() do before[key] = value end
-    assert.is_true(#db > 66)
+  -- After a reclaim, which orders by key, the order is for the files to say.
+  local function all_agree(form, reclaimed)
+    local lines, expected = agrees(db, path, form), model.lines()
+    if reclaimed then
+      sorted(expected)
+      sorted(lines)
+    end
+    same_lines(expected, lines)
+  end
+
+  it("while the store is open, and after it was closed", function()
+    change_much(db, model, 500)
+    all_agree("ours")
     db:close()
-    db = open_original("reclaimed")
-    local after = {}
-    for key, value in db:pairs() do after[key] = value end
-    assert.same(before, after)
+    local lines = oracle.load(path, "ours")
+    same_lines(model.lines(), lines)
+    db = open(path)
+    all_agree("ours")
+    change_much(db, model, 200)
+    all_agree("ours")
   end)
 
-  it("with expirations is read", function()
-    db = open_original("expiry")
-    assert.equal("alive", db.future)
-    assert.is_true(db:ttl("future") > 0)
-    assert.is_nil(db.over)
-    assert.is_nil(db.past)
-    assert.equal("alive again", db.revived)
-    assert.equal(math.huge, db:ttl("revived"))
-  end)
-
-  it("with a deleted key that had expired is read", function()
-    db = open_original("expired_then_deleted")
-    assert.equal(1, db.keep)
-    assert.same({ "keep" }, (helper.collect(db:keys())))
-  end)
-
-  it("with a torn last line has everything before it", function()
-    db = open_original("torn")
-    assert.equal(49, #db)
-    for i = 0, 48 do assert.equal(i * i, db[i]) end
-    assert.is_nil(db[49])
-  end)
-
-  it("that was not closed, with deletes, is read", function()
-    db = open_original("unclean_with_deletes")
-    assert.equal(25, #db)
-    for i = 0, 49 do assert.equal(i % 2 == 1 and i or nil, db[("k%d"):format(i)]) end
-  end)
-
-  it("with a damaged value has all others", function()
-    db = open_original("bad_value")
-    local value, _, code = db:get("k4")
-    assert.is_nil(value)
-    assert.equal("CORRUPT", code)
-    assert.equal("value number 3", db.k3)
-    assert.equal("value number 5", db.k5)
-    assert.equal(1, (db:check()))
-  end)
-
-  it("with a damaged line is not opened, and can be repaired", function()
-    local path, target = helper.copy_of("python-viperdb/bad_line"), helper.path()
-    local store, message, code = viperdb.open(path)
-    assert.is_nil(store)
-    assert.matches("db.klog line at byte 504 .*repair", message)
-    assert.equal("CORRUPT", code)
-    assert.equal(1, (viperdb.repair(path, target)))
-    db = assert(viperdb.open(target))
-    assert.equal(9, #db)
-    assert.equal("value number 9", db.k9)
-  end)
-
-  it("is written to, and read again", function()
-    local path
-    db, path = open_original("reclaimed")
-    local count = #db
-    db.k00 = { "changed" }
-    db["new key"] = "new"
-    db:close()
-    db = assert(viperdb.open(path))
-    assert.same({ "changed" }, db.k00)
-    assert.equal("new", db["new key"])
-    assert.equal(count + 1, #db)
+  it("after a reclaim, and after further writes", function()
+    change_much(db, model, 500)
     assert.is_true(db:reclaim())
-    assert.equal(count + 1, #db)
+    all_agree("ours", true)
+    assert.equal(#model.lines(), #db)
+    change_much(db, model, 200)
+    all_agree("ours", true)
+    assert.is_true(db:reclaim())
+    db:close()
+    db = open(path)
+    all_agree("ours", true)
+  end)
+
+  it("after the process was killed", function()
+    db:close()
+    helper.run("local db = assert(viperdb.open(arg[1])) for i = 1, 100 do db['k' .. i % 10] = i end " .. helper.die,
+      path)
+    local lines = oracle.load(path, "ours")
+    assert.equal(10, #lines)
+    db = open(path)
+    same_lines(lines, agrees(db, path, "ours"))
+  end)
+
+  it("after a key's expiration was changed", function()
+    db.key = "value"
+    assert.is_true(db:expire("key", 3600))
+    assert.is_true(db:ttl("key") <= 3600)
+    assert.matches('^"key"\t%d+\t"value"$', agrees(db, path, "ours")[1])
+    assert.is_true(db:expire("key", -1))
+    assert.same({}, agrees(db, path, "ours"))
+  end)
+
+  it("when the original wrote the folder first", function()
+    for _, name in ipairs({ "values", "overwrites", "reclaimed", "expiry", "torn", "unclean_with_deletes" }) do
+      db:close()
+      path = fixture(name)
+      db = open(path)
+      change_much(db, model, 200)
+      db:close()
+      db = open(path)
+      agrees(db, path)
+      assert.is_true(db:reclaim())
+      agrees(db, path, "ours")
+    end
+  end)
+end)
+
+describe("This Lua reads what the original wrote into a store", function()
+  local db, path, model
+
+  before_each(function()
+    seed = 42
+    path = helper.path()
+    model = new_model()
+    db = open(path)
+    change_much(db, model, 300)
+    db.kept, db.changed, db.deleted = "kept", "before", "before"
+    db:close()
+  end)
+
+  after_each(function()
+    db:close()
+  end)
+
+  local calls = {
+    '["set", "changed", {"by": "Python"}]', '["del", "deleted"]', '["set", "new", 0.1]', '["set", 7, "seven"]',
+    '["set", "gone", 1, 1000]', '["set", "later", 1, 4102444800000]', '["set", "\\udcff", "byte"]',
+  }
+
+  local function is_there()
+    assert.same({ by = "Python" }, db.changed)
+    assert.equal("kept", db.kept)
+    assert.is_nil(db.deleted)
+    assert.equal(0.1, db.new)
+    assert.equal("seven", db[7])
+    assert.is_nil(db.gone)
+    assert.equal(1, db.later)
+    assert.equal("byte", db["\255"])
+    assert.is_true(#agrees(db, path) > 7)
+    assert.is_true(db:check())
+  end
+
+  it("when it appended lines", function()
+    oracle.write(path, calls)
+    db = open(path)
+    is_there()
+    db:close()
+    db = open(path)
+    is_there()
+  end)
+
+  it("when it replaced the files", function()
+    oracle.write(path, { '["set", "between", 1]', '["reclaim"]' })
+    oracle.write(path, calls)
+    db = open(path)
+    is_there()
+    assert.equal(1, db.between)
+  end)
+
+  it("when both took turns", function()
+    oracle.write(path, calls)
+    for turn = 1, 3 do
+      db = open(path)
+      change_much(db, model, 50)
+      db.turn = turn
+      if turn == 2 then assert.is_true(db:reclaim()) end
+      db:close()
+      oracle.write(path, { '["set", "turn", "Python\'s"]', '["del", "turn"]', '["set", "last", ' .. turn .. "]" })
+      db = open(path)
+      assert.is_nil(db.turn)
+      assert.equal(turn, db.last)
+      agrees(db, path)
+      db:close()
+    end
+    db = open(path)
+    agrees(db, path)
   end)
 end)
