@@ -14,11 +14,16 @@
 #include "../engine/error.h"
 #include "../text/number.h"
 #include "../text/utf8.h"
+#include "json_string.h"
+#include "scratch.h"
 
-#define WAITING_ITEMS 32        /* array items on the stack before there is a table */
+#include <limits.h>
+
+#define WAITING_ITEMS 32 /* array items on the stack before there is a table */
 #define WAITING_PAIRS 16
-#define STACK_PER_CONTAINER 40  /* the waiting ones, the table, and what one step pushes */
-#define SHORT_STRING 1024       /* an escaped string of up to so many bytes is unescaped on the C stack */
+#define STACK_PER_CONTAINER 40 /* the waiting ones, the table, and what one step pushes */
+#define SHORT_RUN 4            /* words of a string that are looked at before a call is worth it */
+#define SHORT_STRING 1024      /* an escaped string of up to so many bytes is unescaped on the C stack */
 
 typedef struct json_reader {
   lua_State *L;
@@ -44,7 +49,9 @@ static bool corrupt(json_reader *r, const char *at, const char *what) {
 
 /* ---- Single bytes ---- */
 
-static inline bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+static inline bool is_space(char c) {
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
 
 static inline void skip_space(json_reader *r) {
   while (r->at < r->end && is_space(*r->at)) r->at++;
@@ -83,86 +90,99 @@ static bool read_code_point(const char **at, const char *end, uint32_t *code_poi
   return true;
 }
 
-static char short_escape(char c) {
-  switch (c) {
-  case '"':
-  case '\\':
-  case '/': return c;
-  case 'b': return '\b';
-  case 'f': return '\f';
-  case 'n': return '\n';
-  case 'r': return '\r';
-  case 't': return '\t';
-  default: return '\0';
-  }
-}
+/* What stands behind a backslash and what it means; zero is no escape of one character. */
+static const char short_escapes[UCHAR_MAX + 1] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
 
 /* One escape to out; `at` is behind the backslash and moves on. Returns the bytes written, 0 for no escape. */
 static size_t unescape_one(const char **at, const char *end, char *out) {
   uint32_t code_point;
   char c = *(*at)++;
   if (c == 'u') return read_code_point(at, end, &code_point) ? utf8_encode(out, code_point) : 0;
-  *out = short_escape(c);
+  *out = short_escapes[(unsigned char)c];
   return *out != '\0';
 }
 
 /*
-** The string from `start` to its closing quote at `end`, into `out`, which has room for as many bytes: no escape
-** is shorter than what it stands for.
+** The string from `start` to its closing quote at `end`, into `out`, which has room for as many bytes and
+** JSON_WORD more: no escape is shorter than what it stands for.
 */
 static bool unescape(json_reader *r, const char *start, const char *end, char *out, size_t *size) {
   const char *at = start;
   char *to = out;
-  bool ascii = true;
+  uint64_t seen = 0;
   for (;;) {
-    size_t run = utf8_string_run(at, (size_t)(end - at), &ascii);
-    memcpy(to, at, run);
+    size_t run = json_copy_run(to, at, (size_t)(end - at), &seen);
     at += run;
     to += run;
     if (at == end) break;
-    const char *escape = at++;
+    const char *stop = at++;
+    if (*stop != '\\') return corrupt(r, stop, "a control character in a string");
     size_t written = unescape_one(&at, end, to);
-    if (written == 0) return corrupt(r, escape, "not an escape");
+    if (written == 0) return corrupt(r, stop, "not an escape");
     to += written;
   }
   *size = (size_t)(to - out);
-  return ascii || utf8_valid(start, (size_t)(end - start)) || corrupt(r, start, "a string that is not UTF-8");
+  if ((seen & JSON_NOT_ASCII) == 0 || utf8_valid(start, (size_t)(end - start))) return true;
+  return corrupt(r, start, "a string that is not UTF-8");
 }
 
-/* Moves over the string's bytes and escapes to its closing quote. */
-static bool find_quote(json_reader *r, bool *ascii) {
-  for (;;) {
-    r->at += utf8_string_run(r->at, (size_t)(r->end - r->at), ascii);
-    if (r->at < r->end && *r->at == '"') return true;
-    if (r->at == r->end || *r->at != '\\') return corrupt(r, r->at, "a control character in a string");
-    if (r->end - r->at < 2) return corrupt(r, r->end, "");
-    r->at += 2;
+/* The closing quote of the string: the next one with an even number of backslashes before it. NULL: none. */
+static const char *find_quote(const char *start, const char *end) {
+  const char *quote = start - 1;
+  while ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1))) != NULL) {
+    const char *before = quote;
+    while (before > start && before[-1] == '\\') before--;
+    if ((quote - before) % 2 == 0) break;
   }
+  return quote;
 }
 
-static bool push_escaped(json_reader *r, const char *start, const char *end) {
-  char fixed[SHORT_STRING];
-  size_t size = (size_t)(end - start);
-  bool is_short = size <= sizeof fixed;
-  char *out = is_short ? fixed : lua_newuserdata(r->L, size);
-  if (!unescape(r, start, end, out, &size)) return false;
+static bool push_unescaped(json_reader *r, const char *start, const char *quote, char *out) {
+  size_t size;
+  if (!unescape(r, start, quote, out, &size)) return false;
   lua_pushlstring(r->L, out, size);
-  if (!is_short) lua_remove(r->L, -2);
   return true;
 }
 
-static bool read_string(json_reader *r) {
-  const char *start = ++r->at;
-  bool ascii = true;
-  r->at += utf8_string_run(start, (size_t)(r->end - start), &ascii);
-  if (r->at == r->end || *r->at != '"') {
-    if (!find_quote(r, &ascii)) return false;
-    return push_escaped(r, start, r->at++);
+/* By way of the C stack or, if it is long, of memory that the Lua stack keeps. */
+static bool read_escaped(json_reader *r, const char *start) {
+  char fixed[SHORT_STRING + JSON_WORD];
+  const char *quote = find_quote(start, r->end);
+  if (quote == NULL) return corrupt(r, r->end, "");
+  size_t size = (size_t)(quote - start);
+  r->at = quote + 1;
+  if (size <= SHORT_STRING) return push_unescaped(r, start, quote, fixed);
+  buffer *room = scratch_push_buffer(r->L);
+  if (!buffer_reserve(room, size + JSON_WORD))
+    return fail(r, VDB_NO_MEMORY, start, "no memory for the string");
+  if (!push_unescaped(r, start, quote, room->bytes)) return false;
+  buffer_free(room);
+  lua_remove(r->L, -2);
+  return true;
+}
+
+/* Where the run of bytes that stand for themselves ends; *ascii becomes false when one is not ASCII. */
+static inline const char *skip_run(const char *at, const char *end, bool *ascii) {
+  for (int words = 0; words < SHORT_RUN && end - at >= JSON_WORD; words++, at += JSON_WORD) {
+    uint64_t word = json_load_word(at), marks = json_stops(word);
+    if ((word & JSON_NOT_ASCII) != 0) break;
+    if (marks != 0) return at + json_first_mark(marks);
   }
-  size_t size = (size_t)(r->at - start);
+  return at + utf8_string_run(at, (size_t)(end - at), ascii);
+}
+
+static bool read_string(json_reader *r) {
+  const char *start = r->at + 1;
+  bool ascii = true;
+  const char *stop = skip_run(start, r->end, &ascii);
+  if (stop == r->end || *stop != '"') return read_escaped(r, start);
+  size_t size = (size_t)(stop - start);
   if (!ascii && !utf8_valid(start, size)) return corrupt(r, start, "a string that is not UTF-8");
   lua_pushlstring(r->L, start, size);
-  r->at++;
+  r->at = stop + 1;
   return true;
 }
 
@@ -172,8 +192,10 @@ static bool read_string(json_reader *r) {
 static bool push_big(json_reader *r, const char *digits, size_t size, double nearest) {
   if (r->integers == JSON_INTEGERS_STRING) lua_pushlstring(r->L, digits, size);
   else if (r->integers == JSON_INTEGERS_FLOAT && nearest - nearest == 0) lua_pushnumber(r->L, nearest);
-  else return fail(r, VDB_RANGE, digits, 
-                   "an integer that this Lua can't hold exactly: open the store with integers = \"float\" or \"string\"");
+  else
+    return fail(r, VDB_RANGE, digits,
+                "an integer that this Lua can't hold exactly: open the store with integers = \"float\" or "
+                "\"string\"");
   return true;
 }
 
@@ -192,12 +214,13 @@ static bool read_number(json_reader *r) {
   case NUMBER_FLOAT: lua_pushnumber(r->L, n.real); return true;
   case NUMBER_BIG: return push_big(r, start, size, n.real);
   case NUMBER_HUGE: return fail(r, VDB_RANGE, start, "a number outside the range of floats");
-  default: return corrupt(r, start, "not a number");
+  default: return corrupt(r, start, "not a JSON value");
   }
 }
 
 static bool take_name(json_reader *r, const char *name, size_t size) {
-  if ((size_t)(r->end - r->at) < size || memcmp(r->at, name, size) != 0) return corrupt(r, r->at, "not a JSON value");
+  if ((size_t)(r->end - r->at) < size || memcmp(r->at, name, size) != 0)
+    return corrupt(r, r->at, "not a JSON value");
   r->at += size;
   return true;
 }
@@ -207,7 +230,8 @@ static bool take_name(json_reader *r, const char *name, size_t size) {
 /* After the opening byte: whether there is an item before the closing one. */
 static bool enter(json_reader *r, char close, bool *more) {
   if (r->depth == JSON_MAX_DEPTH) return fail(r, VDB_TOO_BIG, r->at, "nested deeper than 128 levels");
-  if (!lua_checkstack(r->L, STACK_PER_CONTAINER)) return fail(r, VDB_NO_MEMORY, r->at, "no room on the Lua stack");
+  if (!lua_checkstack(r->L, STACK_PER_CONTAINER))
+    return fail(r, VDB_NO_MEMORY, r->at, "no room on the Lua stack");
   r->depth++;
   r->at++;
   *more = peek(r) != close;
@@ -219,7 +243,8 @@ static bool enter(json_reader *r, char close, bool *more) {
 static bool go_on(json_reader *r, char close, bool *more) {
   char c = peek(r);
   *more = c == ',';
-  if (c != ',' && c != close) return corrupt(r, r->at, close == ']' ? "expected `,` or `]`" : "expected `,` or `}`");
+  if (c != ',' && c != close)
+    return corrupt(r, r->at, close == ']' ? "expected `,` or `]`" : "expected `,` or `}`");
   r->at++;
   return true;
 }
@@ -294,18 +319,22 @@ static bool read_value(json_reader *r) {
   case 't': lua_pushboolean(r->L, 1); return take_name(r, "true", 4);
   case 'f': lua_pushboolean(r->L, 0); return take_name(r, "false", 5);
   case 'n': lua_pushlightuserdata(r->L, NULL); return take_name(r, "null", 4);
-  case '-':
-  case '0': case '1': case '2': case '3': case '4':
-  case '5': case '6': case '7': case '8': case '9': return read_number(r);
-  default: return corrupt(r, r->at, "not a JSON value");
+  default: return read_number(r);
   }
 }
 
-vdb_status json_decode(lua_State *L, const char *text, size_t size, json_integers integers, vdb_error *error) {
+vdb_status json_decode(lua_State *L, const char *text, size_t size, json_integers integers,
+                       vdb_error *error) {
   if (size > VDB_MAX_VALUE_SIZE) return error_set(error, VDB_TOO_BIG, "a JSON text of more than 1 GiB");
-  if (!lua_checkstack(L, STACK_PER_CONTAINER)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
+  if (!lua_checkstack(L, STACK_PER_CONTAINER))
+    return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
   int top = lua_gettop(L);
-  json_reader r = {.L = L, .text = text, .end = text + size, .at = text, .integers = integers, .error = error,
+  json_reader r = {.L = L,
+                   .text = text,
+                   .end = text + size,
+                   .at = text,
+                   .integers = integers,
+                   .error = error,
                    .status = VDB_OK};
   bool done = read_value(&r);
   if (done && (skip_space(&r), r.at < r.end)) done = corrupt(&r, r.at, "more text after the value");

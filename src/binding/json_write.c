@@ -1,53 +1,39 @@
 /*
 ** json_write.c - a Lua value as JSON text.
 **
-** A table is walked once with lua_next and written on the way: its first key decides between array and object, and
-** a later key that doesn't fit ends the attempt. So what was written is exactly what the table holds, never a part.
+** A table is walked once with lua_next and written on the way: its first key decides between array and object,
+** and a later key that doesn't fit ends the attempt. So the text holds all of the table or there is none.
 ** Pairs come in lua_next's order; no space is written between tokens; UTF-8 stands as it is.
 **
-** No metamethod is called. What has a metatable is refused, except for the markers of the JSON libraries around us:
-**   cjson.empty_array               []; read back as an empty table
-**   cjson.array_mt                  an array, empty too; what is no sequence is refused
-**   cjson.empty_array_mt            [] when empty
-**   vim.empty_dict()                {} when empty, as every other empty table
-**   vim.NIL                         null; read back as the NULL lightuserdata, as cjson.null and viperdb.null
-** A marker says how its table looks as JSON; it is no part of the value, and no table that is read has a metatable.
-** Where these markers live differs from library to library, so they are looked up in package.loaded when a value
-** is met that could be one.
+** No metamethod is called. A metatable is refused unless it is one of json_markers.h.
 */
 #include "json.h"
 
 #include "../engine/error.h"
 #include "../text/number.h"
 #include "../text/utf8.h"
+#include "json_markers.h"
+#include "json_string.h"
 
 #include <limits.h>
 #include <math.h>
 
-#define FEW_TABLES 16          /* so many are looked for one by one */
-#define STACK_PER_TABLE 8      /* key, value and what a look-up of markers pushes */
-#define LONGEST_ESCAPE 6       /* \u001f */
-#define TABLE_ADDRESS_SHIFT 4  /* tables lie at least this far apart */
+#define FEW_TABLES 16         /* so many are looked for one by one */
+#define STACK_PER_TABLE 8     /* key, value and what a look-up of markers pushes */
+#define SHORT_STRING 32       /* bytes that are copied without a call */
+#define LONGEST_ESCAPE 6      /* bytes of \u001f */
+#define TABLE_ADDRESS_SHIFT 4 /* tables lie at least this far apart */
 
 /*
-** Addresses of the tables met in this encoding. The first few stand in a list; then all move to a hash table with
-** open addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
+** Addresses of the tables met in this encoding. The first few stand in a list; then all move to a hash table
+** with open addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
 */
 typedef struct table_set {
   size_t count;
   size_t capacity; /* of slots, a power of two */
   const void **slots;
-  const void *few[FEW_TABLES];
+  const void **few; /* FEW_TABLES of them */
 } table_set;
-
-typedef struct json_markers {
-  bool known;
-  const void *array_metatable;
-  const void *empty_array_metatable;
-  const void *empty_array;
-  const void *empty_dict_metatable;
-  const void *nil;
-} json_markers;
 
 typedef struct json_writer {
   lua_State *L;
@@ -57,11 +43,12 @@ typedef struct json_writer {
   int anchor; /* stack index that keeps the set's slots alive */
   vdb_error *error;
   vdb_status status; /* why a function returned false */
-  json_markers markers;
   table_set tables;
+  bool knows_markers;
+  json_markers markers;
 } json_writer;
 
-static bool write_value(json_writer *w, int index, int top);
+static bool write_table(json_writer *w, int table, int top);
 
 static bool fail(json_writer *w, vdb_status status, const char *message) {
   w->status = error_set(w->error, status, "%s", message);
@@ -70,6 +57,10 @@ static bool fail(json_writer *w, vdb_status status, const char *message) {
 
 static bool fail_size(json_writer *w) {
   return fail(w, VDB_TOO_BIG, "the value is larger than 1 GiB as JSON: store it in parts");
+}
+
+static bool fail_text(json_writer *w) {
+  return fail(w, VDB_TYPE, "JSON holds no string that is not UTF-8");
 }
 
 /* ---- Text ---- */
@@ -101,7 +92,8 @@ static inline bool write_char(json_writer *w, char c) {
   return true;
 }
 
-static bool write_escape(json_writer *w, unsigned char c) {
+/* There is room for LONGEST_ESCAPE more. */
+static void put_escape(json_writer *w, unsigned char c) {
   static const char short_forms[] = "btn?fr", digits[] = "0123456789abcdef";
   char text[LONGEST_ESCAPE] = {'\\', (char)c};
   size_t size = 2;
@@ -113,35 +105,90 @@ static bool write_escape(json_writer *w, unsigned char c) {
     text[5] = digits[c & 15];
     size = LONGEST_ESCAPE;
   }
-  return write_text(w, text, size);
+  put(w, text, size);
 }
 
-/* The string from its byte `run` on, which needs an escape. */
-static bool write_escaped(json_writer *w, const char *string, size_t size, size_t run, bool *ascii) {
-  for (;;) {
-    if (!write_text(w, string, run)) return false;
-    string += run;
-    size -= run;
-    if (size == 0) return true;
-    if (!write_escape(w, (unsigned char)*string)) return false;
-    string++;
-    size--;
-    run = utf8_string_run(string, size, ascii);
+/* Without quotes. */
+static bool write_escaped(json_writer *w, const char *string, size_t size) {
+  uint64_t seen = 0;
+  const char *at = string, *end = string + size;
+  for (;; at++) {
+    if (!make_room(w, (size_t)(end - at) + LONGEST_ESCAPE + JSON_WORD)) return false;
+    size_t run = json_copy_run(w->out->bytes + w->out->size, at, (size_t)(end - at), &seen);
+    w->out->size += run;
+    at += run;
+    if (at == end) break;
+    put_escape(w, (unsigned char)*at);
   }
+  return (seen & JSON_NOT_ASCII) == 0 || utf8_valid(string, size) || fail_text(w);
 }
 
-static bool write_string(json_writer *w, int index) {
-  size_t size;
-  const char *string = lua_tolstring(w->L, index, &size);
+static bool write_long_string(json_writer *w, const char *string, size_t size) {
   if (size > VDB_MAX_VALUE_SIZE) return fail_size(w);
   if (!make_room(w, size + 2)) return false;
-  bool ascii = true;
-  size_t run = utf8_string_run(string, size, &ascii);
-  w->out->bytes[w->out->size++] = '"';
-  if (run == size) put(w, string, size);
-  else if (!write_escaped(w, string, size, run, &ascii)) return false;
-  if (!ascii && !utf8_valid(string, size)) return fail(w, VDB_TYPE, "JSON holds no string that is not UTF-8");
-  return write_char(w, '"');
+  bool ascii = true, plain = utf8_string_run(string, size, &ascii) == size;
+  put(w, "\"", 1);
+  if (!plain) return write_escaped(w, string, size) && write_char(w, '"');
+  if (!ascii && !utf8_valid(string, size)) return fail_text(w);
+  put(w, string, size);
+  put(w, "\"", 1);
+  return true;
+}
+
+/*
+** Copies up to SHORT_STRING bytes in words, of which the last overlaps the one before. *seen gets the bits of them
+** all. False when one can't stand in a JSON string as it is.
+*/
+static inline bool copy_short(char *to, const char *string, size_t size, uint64_t *seen) {
+  uint64_t word = JSON_EVERY_BYTE(' '), stops = 0;
+  if (size >= JSON_WORD) {
+    for (size_t at = 0; at < size; at += JSON_WORD) {
+      if (at > size - JSON_WORD) at = size - JSON_WORD;
+      word = json_load_word(string + at);
+      memcpy(to + at, string + at, JSON_WORD);
+      stops |= json_stops(word);
+      *seen |= word;
+    }
+    return stops == 0;
+  }
+  if (size >= 4) {
+    uint32_t first, last;
+    memcpy(&first, string, 4);
+    memcpy(&last, string + size - 4, 4);
+    memcpy(to, &first, 4);
+    memcpy(to + size - 4, &last, 4);
+    word = (uint64_t)first << 32 | last;
+  } else {
+    for (size_t i = 0; i < size; i++) word = word << 8 | (unsigned char)(to[i] = string[i]);
+  }
+  *seen = word;
+  return json_stops(word) == 0;
+}
+
+/* In quotes. There is room for a short string, and most are short. */
+static inline bool quote(json_writer *w, const char *string, size_t size) {
+  uint64_t seen = 0;
+  char *to = w->out->bytes + w->out->size;
+  if (size > SHORT_STRING || !copy_short(to + 1, string, size, &seen))
+    return write_long_string(w, string, size);
+  to[0] = to[size + 1] = '"';
+  w->out->size += size + 2;
+  return (seen & JSON_NOT_ASCII) == 0 || utf8_valid(string, size) || fail_text(w);
+}
+
+static inline bool write_string(json_writer *w, int index) {
+  size_t size;
+  const char *string = lua_tolstring(w->L, index, &size);
+  return make_room(w, SHORT_STRING + 2) && quote(w, string, size);
+}
+
+/* After a comma or the opening brace, before a colon. */
+static inline bool write_name(json_writer *w, int index, char separator) {
+  size_t size;
+  const char *string = lua_tolstring(w->L, index, &size);
+  if (!make_room(w, SHORT_STRING + 3)) return false;
+  w->out->bytes[w->out->size++] = separator;
+  return quote(w, string, size) && write_char(w, ':');
 }
 
 /* Whether a Lua without integers means an integer by this double. */
@@ -210,44 +257,9 @@ static bool meet_table(json_writer *w, const void *table) {
 
 /* ---- Markers ---- */
 
-/* Replaces the table on top by its field; anything else by nil. */
-static void step_into(lua_State *L, const char *name) {
-  if (lua_istable(L, -1)) {
-    lua_pushstring(L, name);
-    lua_rawget(L, -2);
-  } else {
-    lua_pushnil(L);
-  }
-  lua_replace(L, -2);
-}
-
-/* Address of package.loaded[module][name] or, with `inner`, of package.loaded[module][name][inner]. */
-static const void *find_marker(lua_State *L, const char *module, const char *name, const char *inner) {
-  lua_pushliteral(L, "_LOADED");
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  step_into(L, module);
-  step_into(L, name);
-  if (inner != NULL) step_into(L, inner);
-  const void *address = lua_topointer(L, -1);
-  lua_pop(L, 1);
-  return address;
-}
-
-static const void *find_cjson_marker(lua_State *L, const char *name) {
-  const void *address = find_marker(L, "cjson", name, NULL);
-  return address != NULL ? address : find_marker(L, "cjson.safe", name, NULL);
-}
-
 static const json_markers *find_markers(json_writer *w) {
-  if (w->markers.known) return &w->markers;
-  w->markers = (json_markers){
-    .known = true,
-    .array_metatable = find_cjson_marker(w->L, "array_mt"),
-    .empty_array_metatable = find_cjson_marker(w->L, "empty_array_mt"),
-    .empty_array = find_cjson_marker(w->L, "empty_array"),
-    .empty_dict_metatable = find_marker(w->L, "_G", "vim", "_empty_dict_mt"),
-    .nil = find_marker(w->L, "_G", "vim", "NIL"),
-  };
+  if (!w->knows_markers) json_markers_find(w->L, &w->markers);
+  w->knows_markers = true;
   return &w->markers;
 }
 
@@ -255,8 +267,8 @@ static bool write_userdata(json_writer *w, int index) {
   const void *address = lua_topointer(w->L, index);
   if (address == NULL) return write_text(w, "null", 4);
   const json_markers *markers = find_markers(w);
-  if (address == markers->empty_array) return write_text(w, "[]", 2);
   if (address == markers->nil) return write_text(w, "null", 4);
+  if (address == markers->empty_array) return write_text(w, "[]", 2);
   return fail(w, VDB_TYPE, "JSON holds no userdata");
 }
 
@@ -278,10 +290,26 @@ static bool read_form(json_writer *w, int index, table_form *form) {
   return fail(w, VDB_TYPE, "JSON holds no table with a metatable");
 }
 
+static bool write_scalar(json_writer *w, int type, int index) {
+  switch (type) {
+  case LUA_TSTRING: return write_string(w, index);
+  case LUA_TNUMBER: return write_number(w, index);
+  case LUA_TBOOLEAN: return lua_toboolean(w->L, index) ? write_text(w, "true", 4) : write_text(w, "false", 5);
+  case LUA_TLIGHTUSERDATA:
+  case LUA_TUSERDATA: return write_userdata(w, index);
+  default: return fail(w, VDB_TYPE, "JSON holds no nil, function, coroutine or cdata");
+  }
+}
+
 /* ---- Tables. `top` is the stack's top before the walk: the key lies at top + 1, the value at top + 2 ---- */
 
+static inline bool write_value(json_writer *w, int index) {
+  int type = lua_type(w->L, index);
+  return type == LUA_TTABLE ? write_table(w, index, index) : write_scalar(w, type, index);
+}
+
 static bool write_item(json_writer *w, lua_Number position, int index) {
-  return write_char(w, position == 1 ? '[' : ',') && write_value(w, index, index);
+  return write_char(w, position == 1 ? '[' : ',') && write_value(w, index);
 }
 
 static bool fail_sequence(json_writer *w) {
@@ -329,8 +357,7 @@ static bool write_object(json_writer *w, int table, int top) {
   char separator = '{';
   do {
     if (lua_type(L, top + 1) != LUA_TSTRING) return fail_sequence(w);
-    if (!write_char(w, separator) || !write_string(w, top + 1)) return false;
-    if (!write_char(w, ':') || !write_value(w, top + 2, top + 2)) return false;
+    if (!write_name(w, top + 1, separator) || !write_value(w, top + 2)) return false;
     separator = ',';
     lua_settop(L, top + 1);
   } while (lua_next(L, table));
@@ -340,7 +367,8 @@ static bool write_object(json_writer *w, int table, int top) {
 static bool write_table(json_writer *w, int table, int top) {
   lua_State *L = w->L;
   table_form form;
-  if (!lua_checkstack(L, STACK_PER_TABLE)) return fail(w, VDB_NO_MEMORY, "no room on the Lua stack for the table");
+  if (!lua_checkstack(L, STACK_PER_TABLE))
+    return fail(w, VDB_NO_MEMORY, "no room on the Lua stack for the table");
   if (!meet_table(w, lua_topointer(L, table)) || !read_form(w, table, &form)) return false;
   if (w->depth == JSON_MAX_DEPTH) return fail(w, VDB_TOO_BIG, "tables are nested deeper than 128 levels");
   lua_pushnil(L);
@@ -352,26 +380,24 @@ static bool write_table(json_writer *w, int table, int top) {
   return done;
 }
 
-static bool write_value(json_writer *w, int index, int top) {
-  switch (lua_type(w->L, index)) {
-  case LUA_TSTRING: return write_string(w, index);
-  case LUA_TNUMBER: return write_number(w, index);
-  case LUA_TBOOLEAN: return lua_toboolean(w->L, index) ? write_text(w, "true", 4) : write_text(w, "false", 5);
-  case LUA_TTABLE: return write_table(w, index, top);
-  case LUA_TLIGHTUSERDATA:
-  case LUA_TUSERDATA: return write_userdata(w, index);
-  default: return fail(w, VDB_TYPE, "JSON holds no nil, function, coroutine or cdata");
-  }
+/* Memory for many tables is anchored below the walk. */
+static bool write_root(json_writer *w, int table, int top) {
+  if (!lua_checkstack(w->L, STACK_PER_TABLE)) return fail(w, VDB_NO_MEMORY, "no room on the Lua stack");
+  lua_pushnil(w->L);
+  w->anchor = top + 1;
+  bool done = write_table(w, table, top + 1);
+  lua_settop(w->L, top);
+  return done;
 }
 
 vdb_status json_encode(lua_State *L, int index, buffer *out, vdb_error *error) {
-  int top = lua_gettop(L);
-  json_writer w = {.L = L, .out = out, .start = out->size, .anchor = top + 1, .error = error, .status = VDB_OK};
-  if (!lua_checkstack(L, STACK_PER_TABLE)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
-  lua_pushnil(L);
-  bool done = write_value(&w, compat_absolute(L, index), top + 1);
+  const void
+      *few[FEW_TABLES]; /* not in the writer, which starts as zeros: that would take longer than the rest */
+  json_writer w = {.L = L, .out = out, .start = out->size, .error = error, .tables.few = few};
+  int type = lua_type(L, index);
+  bool done = type == LUA_TTABLE ? write_root(&w, compat_absolute(L, index), lua_gettop(L))
+                                 : write_scalar(&w, type, index);
   if (done && out->size - w.start > VDB_MAX_VALUE_SIZE) done = fail_size(&w);
-  lua_settop(L, top);
   if (!done) out->size = w.start;
   return w.status;
 }

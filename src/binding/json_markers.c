@@ -1,0 +1,43 @@
+/*
+** json_markers.c - the markers of other JSON libraries, looked up where these libraries are when they are loaded.
+**
+** Their addresses differ from library to library and from state to state, and a library may be loaded at any
+** time. So nothing is kept: whoever meets a value that may be a marker asks.
+*/
+#include "json_markers.h"
+
+/* Replaces the table on top by its field; anything else by nil. */
+static void step_into(lua_State *L, const char *name) {
+  if (lua_istable(L, -1)) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_replace(L, -2);
+}
+
+/* Address of package.loaded[module][name] or, with `inner`, of package.loaded[module][name][inner]. */
+static const void *find(lua_State *L, const char *module, const char *name, const char *inner) {
+  lua_pushliteral(L, "_LOADED");
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  step_into(L, module);
+  step_into(L, name);
+  if (inner != NULL) step_into(L, inner);
+  const void *address = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return address;
+}
+
+static const void *find_in_cjson(lua_State *L, const char *name) {
+  const void *address = find(L, "cjson", name, NULL);
+  return address != NULL ? address : find(L, "cjson.safe", name, NULL);
+}
+
+void json_markers_find(lua_State *L, json_markers *markers) {
+  markers->array_metatable = find_in_cjson(L, "array_mt");
+  markers->empty_array_metatable = find_in_cjson(L, "empty_array_mt");
+  markers->empty_array = find_in_cjson(L, "empty_array");
+  markers->empty_dict_metatable = find(L, "_G", "vim", "_empty_dict_mt");
+  markers->nil = find(L, "_G", "vim", "NIL");
+}
