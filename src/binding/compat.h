@@ -122,6 +122,58 @@ static inline void compat_push_attached(lua_State *L, int index) {
 #endif
 }
 
+/* ---- Functions as bytecode ---- */
+
+/*
+** How many bytes at the start of bytecode tell which Lua made it: version, format, sizes and order of its numbers.
+** LuaJIT's have four, and one of flags.
+*/
+#if LUA_VERSION_NUM >= 504
+#define COMPAT_BYTECODE_HEADER 31
+#elif LUA_VERSION_NUM >= 503
+#define COMPAT_BYTECODE_HEADER 33
+#elif LUA_VERSION_NUM >= 502
+#define COMPAT_BYTECODE_HEADER 18
+#else
+#define COMPAT_BYTECODE_HEADER 12
+#endif
+
+/* Bytecode of the Lua function on top, with its names and lines. Not zero when the writer stopped it. */
+static inline int compat_dump_function(lua_State *L, lua_Writer writer, void *context) {
+#if LUA_VERSION_NUM >= 503
+  return lua_dump(L, writer, context, 0);
+#else
+  return lua_dump(L, writer, context);
+#endif
+}
+
+/* Pushes the function and returns 0, or pushes a message. Its first upvalue, if any, is the table of globals. */
+static inline int compat_load_bytecode(lua_State *L, const char *bytes, size_t size) {
+#if LUA_VERSION_NUM >= 502
+  return luaL_loadbufferx(L, bytes, size, "=function", "b");
+#else
+  return luaL_loadbuffer(L, bytes, size, "=function");
+#endif
+}
+
+static inline void compat_push_globals(lua_State *L) {
+#if LUA_VERSION_NUM >= 502
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#else
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+#endif
+}
+
+/* Pushes the table in which the function at `index` looks for globals, where that is not an upvalue; else nil. */
+static inline void compat_push_environment(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 502
+  (void)index;
+  lua_pushnil(L);
+#else
+  lua_getfenv(L, index);
+#endif
+}
+
 /*
 ** Sets the functions, up to one without a name, in the table below the `upvalues` values on top, as closures
 ** over them all, and pops these values.

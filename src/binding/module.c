@@ -5,6 +5,7 @@
 ** of this module, so that nothing is shared with another version of it in the same Lua state.
 */
 #include "arguments.h"
+#include "class.h"
 #include "dump.h"
 #include "handle.h"
 #include "indexing.h"
@@ -89,10 +90,31 @@ static int json_value(lua_State *L) {
   return 1;
 }
 
+/* viperdb.core.dump_encode(value) -> bytes. A value with functions is refused. */
+static int dump_bytes(lua_State *L) {
+  vdb_error error;
+  luaL_checkany(L, 1);
+  buffer *bytes = scratch_push_buffer(L);
+  if (dump_encode(L, 1, &(value_rules){0}, bytes, &error) != VDB_OK) return handle_failure(L, &error);
+  lua_pushlstring(L, bytes->bytes, bytes->size);
+  return 1;
+}
+
+/* viperdb.core.dump_decode(bytes) -> value */
+static int dump_value(lua_State *L) {
+  size_t size;
+  vdb_error error;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  if (dump_decode(L, bytes, size, &(value_rules){0}, &error) != VDB_OK) return handle_failure(L, &error);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"repair", maintenance_repair},
-                                     {"register", dump_register},
+                                     {"register", class_register},
                                      {"json_encode", json_text},
                                      {"json_decode", json_value},
+                                     {"dump_encode", dump_bytes},
+                                     {"dump_decode", dump_value},
                                      {NULL, NULL}};
 
 static const luaL_Reg opening[] = {{"open", handle_open}, {NULL, NULL}};
