@@ -46,7 +46,8 @@ void append_count(control_totals *totals, bool existed, const record *old, const
 static vdb_status reserve_logs(control_page *page, store_view *view, const control_totals *totals,
                                const line_change *change, vdb_error *error) {
   size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
-  if (totals->committed > KEY_LOG_MAX) return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
+  if (totals->committed > KEY_LOG_MAX)
+    return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
   vdb_status status = log_reserve(&view->key_log, totals->committed, record_bound(change->key_size), spare,
                                   &page->key_log_allocated, error);
   size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
@@ -54,8 +55,8 @@ static vdb_status reserve_logs(control_page *page, store_view *view, const contr
   return log_reserve(&view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated, error);
 }
 
-static vdb_status write_value(control_page *page, store_view *view, control_totals *totals, line_change *change,
-                              vdb_error *error) {
+static vdb_status write_value(control_page *page, store_view *view, control_totals *totals,
+                              line_change *change, vdb_error *error) {
   size_t size = (size_t)change->line.value_size;
   if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
   change->line.offset = totals->value_log_end;
@@ -80,7 +81,8 @@ vdb_status append_write(control_page *page, store_view *view, control_totals *to
   change->line.key = change->key;
   change->line.key_size = change->key_size;
   change->line.prev = prev;
-  totals->committed += record_print(log_tail(&view->key_log, totals->committed), &change->line, change->bytes);
+  totals->committed +=
+      record_print(log_tail(&view->key_log, totals->committed), &change->line, change->bytes);
   OS_STEP("line");
   return VDB_OK;
 }
@@ -95,15 +97,17 @@ static void publish(control_page *page, store_view *view, store_found *found, co
 }
 
 /* A new key needs a free slot, and making room may have moved the one that the search ended at. */
-vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
-                              vdb_error *error) {
+vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change,
+                              store_found *found, vdb_error *error) {
   if (found->exists) return VDB_OK;
   vdb_status status = index_make_room(&view->index, found->probe.hash, error);
-  if (status != VDB_OK || (index_unchanged(&view->index, &found->probe) && found->probe.slot != NULL)) return status;
+  if (status != VDB_OK || (index_unchanged(&view->index, &found->probe) && found->probe.slot != NULL))
+    return status;
   status = view_find(view, &store->scratch, change->key, change->key_size, found, error);
   if (status == VDB_OK && found->probe.slot == NULL)
-    return error_set(error, VDB_CORRUPT, INDEX_NAME " is damaged: close the store in all processes, delete " INDEX_NAME
-                     ", open it again");
+    return error_set(error, VDB_CORRUPT,
+                     INDEX_NAME " is damaged: close the store in all processes, delete " INDEX_NAME
+                                ", open it again");
   return status;
 }
 
@@ -112,7 +116,8 @@ vdb_status append_line(vdb_store *store, line_change *change, store_found *found
   store_view *view = store->view;
   control_totals totals = *control_now(page);
   vdb_status status = append_ensure_slot(store, view, change, found, error);
-  if (status == VDB_OK) status = append_write(page, view, &totals, change, found->exists ? found->line : RECORD_NONE, error);
+  if (status == VDB_OK)
+    status = append_write(page, view, &totals, change, found->exists ? found->line : RECORD_NONE, error);
   if (status != VDB_OK) return status;
   append_count(&totals, found->exists, &found->record, &change->line);
   publish(page, view, found, &totals, &change->line);

@@ -21,8 +21,8 @@ typedef struct line_change {
 vdb_status append_check_value(const vdb_value *value, vdb_error *error);
 
 /* A key that has no line yet gets room for a slot; the search is done again when that moved slots. */
-vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change, store_found *found,
-                              vdb_error *error);
+vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_change *change,
+                              store_found *found, vdb_error *error);
 
 /*
 ** Writes value and line behind totals->value_log_end and totals->committed, and moves both on. Nobody sees them before

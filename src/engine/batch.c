@@ -73,7 +73,8 @@ static vdb_status get_memory(batch *batch_of, size_t text_room, vdb_error *error
   return error_set(error, VDB_NO_MEMORY, "out of memory");
 }
 
-static vdb_status prepare(batch *batch_of, const vdb_key *reads, const vdb_change *changes, vdb_error *error) {
+static vdb_status prepare(batch *batch_of, const vdb_key *reads, const vdb_change *changes,
+                          vdb_error *error) {
   size_t room = 0;
   vdb_status status = VDB_OK;
   for (size_t i = 0; i < batch_of->count && status == VDB_OK; i++) {
@@ -115,10 +116,12 @@ static vdb_status check_distinct(const batch *batch_of, vdb_error *error) {
 }
 
 static vdb_status conflict(vdb_error *error) {
-  return error_set(error, VDB_CONFLICT, "a key that was read has been written since: try again with a new snapshot");
+  return error_set(error, VDB_CONFLICT,
+                   "a key that was read has been written since: try again with a new snapshot");
 }
 
-static vdb_status check_reads(vdb_store *store, const vdb_snapshot *snapshot, const batch *batch_of, vdb_error *error) {
+static vdb_status check_reads(vdb_store *store, const vdb_snapshot *snapshot, const batch *batch_of,
+                              vdb_error *error) {
   if (snapshot == NULL) return VDB_OK;
   if (snapshot->view->generation != store->view->generation) return conflict(error);
   for (size_t i = 0; i < batch_of->read_count; i++) {
@@ -137,7 +140,7 @@ static vdb_status find_old(vdb_store *store, batch *batch_of, uint64_t *lines, v
     batch_entry *entry = &batch_of->entries[i];
     store_found found;
     vdb_status status =
-      view_find(store->view, &store->scratch, entry->change.key, entry->change.key_size, &found, error);
+        view_find(store->view, &store->scratch, entry->change.key, entry->change.key_size, &found, error);
     if (status != VDB_OK) return status;
     bool nothing = !found.exists || found.record.type == RECORD_DEL;
     entry->idle = entry->change.line.type == RECORD_DEL && nothing;
@@ -158,7 +161,8 @@ static vdb_status write_lines(vdb_store *store, batch *batch_of, uint64_t lines,
     batch_entry *entry = &batch_of->entries[i];
     if (entry->idle) continue;
     entry->change.line.batch = --lines;
-    vdb_status status = append_write(store->control.page, store->view, totals, &entry->change, entry->prev, error);
+    vdb_status status =
+        append_write(store->control.page, store->view, totals, &entry->change, entry->prev, error);
     if (status != VDB_OK) return status;
     append_count(totals, entry->existed, &entry->old, &entry->change.line);
   }
@@ -184,8 +188,8 @@ static vdb_status write_batch(vdb_store *store, batch *batch_of, vdb_error *erro
   return VDB_OK;
 }
 
-static vdb_status commit_locked(vdb_store *store, const vdb_snapshot *snapshot, batch *batch_of, uint64_t *length,
-                                vdb_error *error) {
+static vdb_status commit_locked(vdb_store *store, const vdb_snapshot *snapshot, batch *batch_of,
+                                uint64_t *length, vdb_error *error) {
   vdb_status status = store_lock(store, error);
   if (status != VDB_OK) return status;
   status = check_reads(store, snapshot, batch_of, error);

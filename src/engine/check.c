@@ -35,7 +35,8 @@ typedef struct inspection {
 static void tell(inspection *look, const char *problem, uint64_t position) {
   if (problem != NULL) look->problems++;
   look->reported = position;
-  if (look->report != NULL && !look->report(look->context, problem, position, look->end)) look->stopped = true;
+  if (look->report != NULL && !look->report(look->context, problem, position, look->end))
+    look->stopped = true;
 }
 
 static void tell_progress(inspection *look, uint64_t position) {
@@ -55,13 +56,15 @@ static uint64_t skip_blank(const inspection *look, uint64_t position) {
 }
 
 /* The record at the position when it and its value are intact. */
-static vdb_status read_intact(inspection *look, uint64_t line, record *entry, const char **bytes, vdb_error *error) {
+static vdb_status read_intact(inspection *look, uint64_t line, record *entry, const char **bytes,
+                              vdb_error *error) {
   vdb_status status = view_read_line(look->view, line, entry, &look->scratch, error);
   *bytes = "";
   if (status != VDB_OK) return status;
   if (entry->type == RECORD_SET) return view_read_value(look->view, line, entry, bytes, error);
   if (record_intact(entry, "")) return VDB_OK;
-  return error_set(error, VDB_CORRUPT, KEY_LOG_NAME " line at byte %llu is damaged", (unsigned long long)line);
+  return error_set(error, VDB_CORRUPT, KEY_LOG_NAME " line at byte %llu is damaged",
+                   (unsigned long long)line);
 }
 
 static bool fatal(vdb_status status) {
@@ -80,8 +83,10 @@ static vdb_status check_indexed(inspection *look, uint64_t line, const record *e
   vdb_status status = view_find(look->view, &look->other, entry->key, entry->key_size, &found, error);
   if (status != VDB_OK) return status;
   if (found.exists && found.line >= line) return VDB_OK;
-  return error_set(error, VDB_CORRUPT, INDEX_NAME " misses the line at byte %llu of " KEY_LOG_NAME
-                   ": close the store in all processes and delete " INDEX_NAME, (unsigned long long)line);
+  return error_set(error, VDB_CORRUPT,
+                   INDEX_NAME " misses the line at byte %llu of " KEY_LOG_NAME
+                              ": close the store in all processes and delete " INDEX_NAME,
+                   (unsigned long long)line);
 }
 
 static vdb_status check_lines(inspection *look, vdb_error *error) {
@@ -108,16 +113,20 @@ static bool check_slot(void *context, uint64_t line) {
   vdb_error problem;
   if (line >= look->end) return true;
   vdb_status status = view_read_line(look->view, line, &entry, &look->scratch, &problem);
-  if (status == VDB_OK) status = view_find(look->view, &look->other, entry.key, entry.key_size, &found, &problem);
+  if (status == VDB_OK)
+    status = view_find(look->view, &look->other, entry.key, entry.key_size, &found, &problem);
   if (status == VDB_OK && (!found.exists || found.line < line))
-    status = error_set(&problem, VDB_CORRUPT, INDEX_NAME " has a slot for the line at byte %llu of " KEY_LOG_NAME
-                       " that no search finds: close the store in all processes and delete " INDEX_NAME,
-                       (unsigned long long)line);
+    status =
+        error_set(&problem, VDB_CORRUPT,
+                  INDEX_NAME " has a slot for the line at byte %llu of " KEY_LOG_NAME
+                             " that no search finds: close the store in all processes and delete " INDEX_NAME,
+                  (unsigned long long)line);
   if (status != VDB_OK) tell(look, problem.message, line);
   return !look->stopped;
 }
 
-vdb_status vdb_check(vdb_store *store, vdb_report report, void *context, uint64_t *problems, vdb_error *error) {
+vdb_status vdb_check(vdb_store *store, vdb_report report, void *context, uint64_t *problems,
+                     vdb_error *error) {
   vdb_status status = store_enter(store, error);
   if (status != VDB_OK) return status;
   inspection look = {.view = view_share(store->view), .report = report, .context = context};
@@ -162,7 +171,8 @@ static vdb_status open_source(const char *path, store_view *view, vdb_error *err
 static vdb_status open_target(const char *target, vdb_store **store, vdb_error *error) {
   vdb_status status = vdb_open(target, NULL, store, error);
   if (status == VDB_OK && store_length(*store) != 0)
-    return error_set(error, VDB_CONFLICT, "%s holds a store already: name a new folder for the repaired one", target);
+    return error_set(error, VDB_CONFLICT, "%s holds a store already: name a new folder for the repaired one",
+                     target);
   return status;
 }
 
@@ -173,14 +183,17 @@ static bool batch_intact(inspection *look, uint64_t line, const record *first, u
   while (left > 0) {
     record entry;
     const char *bytes;
-    if (*end >= look->end || read_intact(look, *end, &entry, &bytes, NULL) != VDB_OK || entry.batch != left - 1) return false;
+    if (*end >= look->end || read_intact(look, *end, &entry, &bytes, NULL) != VDB_OK ||
+        entry.batch != left - 1)
+      return false;
     left--;
     *end += entry.line_size;
   }
   return true;
 }
 
-static vdb_status copy_until(inspection *look, vdb_store *target, uint64_t line, uint64_t end, vdb_error *error) {
+static vdb_status copy_until(inspection *look, vdb_store *target, uint64_t line, uint64_t end,
+                             vdb_error *error) {
   while (line < end) {
     record entry;
     const char *bytes;
@@ -207,7 +220,8 @@ static vdb_status copy_good(inspection *look, vdb_store *target, vdb_error *erro
     } else {
       if (status == VDB_OK) {
         snprintf(problem.message, sizeof problem.message,
-                 "the batch that begins at byte %llu of " KEY_LOG_NAME " is not complete", (unsigned long long)line);
+                 "the batch that begins at byte %llu of " KEY_LOG_NAME " is not complete",
+                 (unsigned long long)line);
         line = end;
       } else {
         line = next_start(look, line);
@@ -228,7 +242,8 @@ static vdb_status copy_to(inspection *look, const char *target, vdb_error *error
   return status == VDB_OK ? closed : status;
 }
 
-vdb_status vdb_repair(const char *path, const char *target, vdb_report report, void *context, vdb_error *error) {
+vdb_status vdb_repair(const char *path, const char *target, vdb_report report, void *context,
+                      vdb_error *error) {
   inspection look = {.view = view_new(), .report = report, .context = context};
   if (look.view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
   vdb_status status = open_source(path, look.view, error);

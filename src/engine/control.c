@@ -70,7 +70,8 @@ static vdb_status explain_open(const control_handle *control, vdb_error *error) 
   if (control->readonly && errno == ENOENT) return VDB_ABSENT;
   if (errno == EINVAL || errno == ELOOP)
     return error_set(error, VDB_UNSUPPORTED, CONTROL_NAME " is not a regular file: move it away");
-  return error_system(error, "cannot open " CONTROL_NAME " (a store that may only be read is opened with readonly)");
+  return error_system(error,
+                      "cannot open " CONTROL_NAME " (a store that may only be read is opened with readonly)");
 }
 
 /* A short file is filled up with written zeros, not by truncation: a hole could not be stored to on a full disk. */
@@ -222,7 +223,8 @@ static int take(pthread_mutex_t *lock, int64_t wait_nanoseconds) {
   return pthread_mutex_timedlock(lock, &end);
 }
 
-static vdb_status take_or_explain(pthread_mutex_t *lock, int64_t wait_nanoseconds, bool *died, vdb_error *error) {
+static vdb_status take_or_explain(pthread_mutex_t *lock, int64_t wait_nanoseconds, bool *died,
+                                  vdb_error *error) {
   int reason = take(lock, wait_nanoseconds);
   *died = reason == EOWNERDEAD;
   if (reason == 0) return VDB_OK;
@@ -231,8 +233,10 @@ static vdb_status take_or_explain(pthread_mutex_t *lock, int64_t wait_nanosecond
     return VDB_OK;
   }
   if (reason == ETIMEDOUT)
-    return error_set(error, VDB_BUSY, "another process holds the store's lock for longer than %.3g seconds: "
-                     "is it stopped?", (double)wait_nanoseconds / 1e9);
+    return error_set(error, VDB_BUSY,
+                     "another process holds the store's lock for longer than %.3g seconds: "
+                     "is it stopped?",
+                     (double)wait_nanoseconds / 1e9);
   errno = reason;
   return error_system(error, "cannot take the lock in " CONTROL_NAME);
 }
@@ -306,10 +310,10 @@ void control_set_mark(control_page *page, uint64_t key_log, uint64_t value_log) 
   bool keep_first = first != NULL && (second == NULL || first->key_log >= second->key_log);
   control_mark *target = &page->marks[keep_first ? 1 : 0];
   control_mark mark = {
-    .generation = atomic_load_explicit(&page->generation, memory_order_relaxed),
-    .key_log = key_log,
-    .value_log = value_log,
-    .time = os_now(),
+      .generation = atomic_load_explicit(&page->generation, memory_order_relaxed),
+      .key_log = key_log,
+      .value_log = value_log,
+      .time = os_now(),
   };
   mark.check = mark_check(&mark);
   *target = mark;

@@ -90,7 +90,7 @@ typedef struct control_page {
   control_totals totals[2];    /* the one whose `committed` equals the field above counts */
 
   _Alignas(64) control_mark marks[2]; /* the valid one with the greatest key_log counts */
-  _Atomic uint64_t synced;            /* length of the key log on the disk; guarded by `syncers` for writing */
+  _Atomic uint64_t synced; /* length of the key log on the disk; guarded by `syncers` for writing */
 
   _Alignas(64) pthread_mutex_t writers;
   _Alignas(64) pthread_mutex_t syncers;

@@ -11,20 +11,20 @@
 #include <string.h>
 
 static const char *const names[] = {
-  [VDB_OK] = "OK",
-  [VDB_ABSENT] = "ABSENT",
-  [VDB_CORRUPT] = "CORRUPT",
-  [VDB_IO] = "IO",
-  [VDB_FULL] = "FULL",
-  [VDB_READONLY] = "READONLY",
-  [VDB_CLOSED] = "CLOSED",
-  [VDB_TYPE] = "TYPE",
-  [VDB_RANGE] = "RANGE",
-  [VDB_TOO_BIG] = "TOO_BIG",
-  [VDB_UNSUPPORTED] = "UNSUPPORTED",
-  [VDB_BUSY] = "BUSY",
-  [VDB_CONFLICT] = "CONFLICT",
-  [VDB_NO_MEMORY] = "NO_MEMORY",
+    [VDB_OK] = "OK",
+    [VDB_ABSENT] = "ABSENT",
+    [VDB_CORRUPT] = "CORRUPT",
+    [VDB_IO] = "IO",
+    [VDB_FULL] = "FULL",
+    [VDB_READONLY] = "READONLY",
+    [VDB_CLOSED] = "CLOSED",
+    [VDB_TYPE] = "TYPE",
+    [VDB_RANGE] = "RANGE",
+    [VDB_TOO_BIG] = "TOO_BIG",
+    [VDB_UNSUPPORTED] = "UNSUPPORTED",
+    [VDB_BUSY] = "BUSY",
+    [VDB_CONFLICT] = "CONFLICT",
+    [VDB_NO_MEMORY] = "NO_MEMORY",
 };
 
 const char *vdb_status_name(vdb_status status) {

@@ -51,8 +51,9 @@
 #include "siphash.h"
 
 vdb_status index_damaged(const hash_index *index, vdb_error *error) {
-  return error_set(error, VDB_CORRUPT, "%s is damaged: close the store in all processes, delete %s, open it again",
-                   index->name, index->name);
+  return error_set(error, VDB_CORRUPT,
+                   "%s is damaged: close the store in all processes, delete %s, open it again", index->name,
+                   index->name);
 }
 
 void index_init(hash_index *index, const char *name) {
@@ -83,7 +84,8 @@ static vdb_status map_index(hash_index *index, uint64_t length, vdb_error *error
 vdb_status index_cover(hash_index *index, uint64_t length, vdb_error *error) {
   if (length > index->file_size) {
     struct stat status;
-    if (os.status(index->file, &status) != 0) return error_system(error, "cannot ask for the size of %s", index->name);
+    if (os.status(index->file, &status) != 0)
+      return error_system(error, "cannot ask for the size of %s", index->name);
     index->file_size = (uint64_t)status.st_size;
     if (length > index->file_size) return index_damaged(index, error);
   }
@@ -191,7 +193,8 @@ void index_publish(hash_index *index, index_probe *probe, uint64_t line, uint64_
 static uint32_t count_slots(char *segment) {
   index_slot *slots = slots_of(segment);
   uint32_t used = 0;
-  for (uint32_t i = 0; i < SLOTS; i++) used += atomic_load_explicit(&slots[i].line, memory_order_relaxed) != 0;
+  for (uint32_t i = 0; i < SLOTS; i++)
+    used += atomic_load_explicit(&slots[i].line, memory_order_relaxed) != 0;
   return used;
 }
 
@@ -211,14 +214,16 @@ static vdb_status start_empty(hash_index *index, uint64_t generation, vdb_error 
   header->version = VERSION;
   header->block = INDEX_BLOCK;
   header->generation = generation;
-  if (os.random(header->seed, sizeof header->seed) != 0) return error_system(error, "cannot get random bytes");
+  if (os.random(header->seed, sizeof header->seed) != 0)
+    return error_system(error, "cannot get random bytes");
   memcpy(index->seed, header->seed, sizeof index->seed);
   atomic_store(&header->directory, INDEX_FIRST_DEPTH);
   atomic_store(&header->blocks, 2);
   atomic_store(&header->segments, 1);
   directory_place directory = {.start = INDEX_BLOCK / 2, .depth = INDEX_FIRST_DEPTH};
   _Atomic uint32_t *entries = entries_of(index, &directory);
-  for (uint32_t i = 0; i < 1u << INDEX_FIRST_DEPTH; i++) atomic_store_explicit(&entries[i], 1, memory_order_relaxed);
+  for (uint32_t i = 0; i < 1u << INDEX_FIRST_DEPTH; i++)
+    atomic_store_explicit(&entries[i], 1, memory_order_relaxed);
   return VDB_OK;
 }
 
@@ -257,10 +262,8 @@ vdb_status index_open(hash_index *index, int folder, bool readonly, uint64_t gen
   vdb_status result = VDB_ABSENT;
   if (index->file_size >= 2 * INDEX_BLOCK) result = index_cover(index, 2 * INDEX_BLOCK, error);
   if (result == VDB_OK && !usable(index, generation)) result = VDB_ABSENT;
-  if (result == VDB_OK)
-    memcpy(index->seed, header_of(index)->seed, sizeof index->seed);
-  else
-    index_close(index);
+  if (result == VDB_OK) memcpy(index->seed, header_of(index)->seed, sizeof index->seed);
+  else index_close(index);
   return result;
 }
 

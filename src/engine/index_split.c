@@ -36,7 +36,8 @@ static vdb_status double_directory(hash_index *index, vdb_error *error) {
   directory_place fresh = {.start = first * INDEX_BLOCK, .depth = old.depth + 1};
   _Atomic uint32_t *from = entries_of(index, &old), *to = entries_of(index, &fresh);
   for (uint64_t i = 0; i < (uint64_t)1 << fresh.depth; i++)
-    atomic_store_explicit(&to[i], atomic_load_explicit(&from[i / 2], memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&to[i], atomic_load_explicit(&from[i / 2], memory_order_relaxed),
+                          memory_order_relaxed);
   atomic_store_explicit(&header_of(index)->directory, first << 8 | fresh.depth, memory_order_release);
   atomic_fetch_add_explicit(&header_of(index)->changes, 1, memory_order_release);
   return VDB_OK;

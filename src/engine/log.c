@@ -87,8 +87,10 @@ void log_measure(log_file *log) {
 vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error) {
   if (length > log->size) log_measure(log);
   if (length > log->size)
-    return error_set(error, VDB_CORRUPT, "%s ends at byte %llu, but what lies before byte %llu is asked for: run "
-                     "viperdb.repair", log->name, (unsigned long long)log->size, (unsigned long long)length);
+    return error_set(error, VDB_CORRUPT,
+                     "%s ends at byte %llu, but what lies before byte %llu is asked for: run "
+                     "viperdb.repair",
+                     log->name, (unsigned long long)log->size, (unsigned long long)length);
   return length <= log->mapped ? VDB_OK : map_log(log, length, error);
 }
 
@@ -144,7 +146,8 @@ static vdb_status ensure_allocated(log_file *log, uint64_t needed, size_t spare,
                       (unsigned long long)needed);
 }
 
-static vdb_status move_window(log_file *log, uint64_t tail, uint64_t needed, uint64_t allocated, vdb_error *error) {
+static vdb_status move_window(log_file *log, uint64_t tail, uint64_t needed, uint64_t allocated,
+                              vdb_error *error) {
   uint64_t start = tail / os_page() * os_page();
   uint64_t end = needed - start < LOG_EXTENT ? start + LOG_EXTENT : needed;
   if (end > allocated) end = allocated;
@@ -162,7 +165,8 @@ vdb_status log_reserve(log_file *log, uint64_t tail, size_t size, size_t spare, 
   uint64_t needed = tail + size;
   vdb_status status = ensure_allocated(log, needed, spare, allocated, error);
   if (status != VDB_OK) return status;
-  bool inside = log->window != NULL && tail >= log->window_start && needed <= log->window_start + log->window_size;
+  bool inside =
+      log->window != NULL && tail >= log->window_start && needed <= log->window_start + log->window_size;
   if (inside) return VDB_OK;
   return move_window(log, tail, needed, atomic_load_explicit(allocated, memory_order_relaxed), error);
 }

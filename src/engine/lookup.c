@@ -36,7 +36,8 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
   if (status == VDB_CORRUPT && has_grown(log)) return view_read_line(view, line, entry, scratch, error);
   if (status == VDB_CORRUPT) return bad_line(line, error);
   if (status == VDB_UNSUPPORTED)
-    return error_set(error, status, KEY_LOG_NAME " line at byte %llu holds something that this version can't read",
+    return error_set(error, status,
+                     KEY_LOG_NAME " line at byte %llu holds something that this version can't read",
                      (unsigned long long)line);
   if (status == VDB_NO_MEMORY) return error_set(error, status, "out of memory");
   return status;
@@ -71,8 +72,8 @@ static vdb_status search(store_view *view, record_scratch *scratch, const char *
   return VDB_OK;
 }
 
-vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size, store_found *found,
-                     vdb_error *error) {
+vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size,
+                     store_found *found, vdb_error *error) {
   uint64_t hash = index_hash(&view->index, key, size);
   for (;;) {
     vdb_status status = index_seek(&view->index, hash, &found->probe, error);
@@ -87,11 +88,11 @@ bool record_alive(const record *entry) {
 }
 
 static vdb_status bad_value(uint64_t line, const record *entry, vdb_error *error) {
-  return error_set(error, VDB_CORRUPT,
-                   VALUE_LOG_NAME " is damaged at byte %llu (%llu bytes of the line at byte %llu of " KEY_LOG_NAME
-                                  "): run viperdb.repair",
-                   (unsigned long long)entry->offset, (unsigned long long)entry->value_size,
-                   (unsigned long long)line);
+  return error_set(
+      error, VDB_CORRUPT,
+      VALUE_LOG_NAME " is damaged at byte %llu (%llu bytes of the line at byte %llu of " KEY_LOG_NAME
+                     "): run viperdb.repair",
+      (unsigned long long)entry->offset, (unsigned long long)entry->value_size, (unsigned long long)line);
 }
 
 vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,

@@ -109,29 +109,29 @@ static void no_step(const char *name) {
 #endif
 
 os_table os = {
-  .open = real_open,
-  .open_folder = real_open_folder,
-  .make_folder = mkdir,
-  .close = close,
-  .status = real_status,
-  .read = pread,
-  .write = pwrite,
-  .cut = ftruncate,
-  .sync = fdatasync,
-  .sync_folder = fsync,
-  .map = real_map,
-  .unmap = munmap,
-  .read_folder = real_read_folder,
-  .rename = real_rename,
-  .remove = real_remove,
-  .lock = real_lock,
-  .memory_file = real_memory_file,
-  .random = real_random,
-  .clock = real_clock,
-  .sleep = real_sleep,
-  .size_limit = real_size_limit,
+    .open = real_open,
+    .open_folder = real_open_folder,
+    .make_folder = mkdir,
+    .close = close,
+    .status = real_status,
+    .read = pread,
+    .write = pwrite,
+    .cut = ftruncate,
+    .sync = fdatasync,
+    .sync_folder = fsync,
+    .map = real_map,
+    .unmap = munmap,
+    .read_folder = real_read_folder,
+    .rename = real_rename,
+    .remove = real_remove,
+    .lock = real_lock,
+    .memory_file = real_memory_file,
+    .random = real_random,
+    .clock = real_clock,
+    .sleep = real_sleep,
+    .size_limit = real_size_limit,
 #ifdef OS_STEPS
-  .step = no_step,
+    .step = no_step,
 #endif
 };
 
@@ -173,10 +173,8 @@ int os_open_regular(int folder, const char *name, int flags, struct stat *status
     return -1;
   }
   int reason = 0;
-  if (os.status(file, status) != 0)
-    reason = errno;
-  else if (!S_ISREG(status->st_mode))
-    reason = EINVAL;
+  if (os.status(file, status) != 0) reason = errno;
+  else if (!S_ISREG(status->st_mode)) reason = EINVAL;
   if (reason == 0) return file;
   os.close(file);
   errno = reason;
@@ -205,10 +203,8 @@ static void make_process_word(void) {
   size_t size = os_page();
   void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return;
-  if (madvise(page, size, MADV_WIPEONFORK) == 0)
-    process_word = page;
-  else
-    munmap(page, size);
+  if (madvise(page, size, MADV_WIPEONFORK) == 0) process_word = page;
+  else munmap(page, size);
 }
 
 uint64_t os_process(void) {

@@ -26,27 +26,27 @@ typedef enum os_map_kind {
 } os_map_kind;
 
 typedef struct os_table {
-  int (*open)(int folder, const char *name, int flags, mode_t mode);   /* openat; adds O_CLOEXEC | O_NOFOLLOW */
-  int (*open_folder)(const char *path);                                /* open, O_DIRECTORY */
-  int (*make_folder)(const char *path, mode_t mode);                   /* mkdir */
-  int (*close)(int file);                                              /* close */
-  int (*status)(int file, struct stat *status);                        /* fstat */
-  ssize_t (*read)(int file, void *bytes, size_t size, off_t offset);   /* pread */
+  int (*open)(int folder, const char *name, int flags, mode_t mode); /* openat; adds O_CLOEXEC | O_NOFOLLOW */
+  int (*open_folder)(const char *path);                              /* open, O_DIRECTORY */
+  int (*make_folder)(const char *path, mode_t mode);                 /* mkdir */
+  int (*close)(int file);                                            /* close */
+  int (*status)(int file, struct stat *status);                      /* fstat */
+  ssize_t (*read)(int file, void *bytes, size_t size, off_t offset); /* pread */
   ssize_t (*write)(int file, const void *bytes, size_t size, off_t offset); /* pwrite */
-  int (*cut)(int file, off_t size);                                    /* ftruncate */
-  int (*sync)(int file);                                               /* fdatasync */
-  int (*sync_folder)(int folder);                                      /* fsync */
-  void *(*map)(int file, size_t size, off_t offset, os_map_kind kind); /* mmap */
-  int (*unmap)(void *address, size_t size);                            /* munmap */
+  int (*cut)(int file, off_t size);                                         /* ftruncate */
+  int (*sync)(int file);                                                    /* fdatasync */
+  int (*sync_folder)(int folder);                                           /* fsync */
+  void *(*map)(int file, size_t size, off_t offset, os_map_kind kind);      /* mmap */
+  int (*unmap)(void *address, size_t size);                                 /* munmap */
   int (*read_folder)(int folder, bool (*visit)(void *context, const char *name), void *context); /* readdir */
-  int (*rename)(int folder, const char *from, const char *to);         /* renameat */
-  int (*remove)(int folder, const char *name);                         /* unlinkat */
-  int (*lock)(int file, off_t byte, os_lock_kind kind);                /* fcntl F_OFD_SETLK: never waits */
-  int (*memory_file)(const char *name);                                /* memfd_create */
-  int (*random)(void *bytes, size_t size);                             /* getrandom; 0 or -1 */
-  int (*clock)(int clock, int64_t *nanoseconds);                       /* clock_gettime */
-  int (*sleep)(int64_t nanoseconds);                                   /* nanosleep */
-  int (*size_limit)(uint64_t *bytes);                                  /* getrlimit RLIMIT_FSIZE */
+  int (*rename)(int folder, const char *from, const char *to); /* renameat */
+  int (*remove)(int folder, const char *name);                 /* unlinkat */
+  int (*lock)(int file, off_t byte, os_lock_kind kind);        /* fcntl F_OFD_SETLK: never waits */
+  int (*memory_file)(const char *name);                        /* memfd_create */
+  int (*random)(void *bytes, size_t size);                     /* getrandom; 0 or -1 */
+  int (*clock)(int clock, int64_t *nanoseconds);               /* clock_gettime */
+  int (*sleep)(int64_t nanoseconds);                           /* nanosleep */
+  int (*size_limit)(uint64_t *bytes);                          /* getrlimit RLIMIT_FSIZE */
 #ifdef OS_STEPS
   void (*step)(const char *name); /* test builds: called at each named step of a write */
 #endif

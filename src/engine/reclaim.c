@@ -174,7 +174,8 @@ static vdb_status add_line(reclaim_job *job, uint64_t line, const record *entry,
   if (entry->key >= log->base && entry->key < log->base + log->size) {
     live.key = (uint64_t)(entry->key - log->base);
   } else {
-    if (!grow((void **)&job->kept, &job->kept_room, job->kept_size + entry->key_size, 1)) return no_memory(error);
+    if (!grow((void **)&job->kept, &job->kept_room, job->kept_size + entry->key_size, 1))
+      return no_memory(error);
     memcpy(job->kept + job->kept_size, entry->key, entry->key_size);
     live.key = job->kept_size;
     live.key_kept = true;
@@ -239,8 +240,8 @@ static vdb_status sort_some(reclaim_job *job, vdb_error *error) {
   if (job->spare_lines == NULL) {
     job->spare_lines = malloc((job->count + 1) * sizeof *job->spare_lines);
     if (job->spare_lines == NULL) return no_memory(error);
-    sorter_start(&job->sorter, (char *)job->lines, (char *)job->spare_lines, job->count, sizeof *job->lines, by_key,
-                 job);
+    sorter_start(&job->sorter, (char *)job->lines, (char *)job->spare_lines, job->count, sizeof *job->lines,
+                 by_key, job);
   }
   if (!sorter_step(&job->sorter, 64)) return VDB_OK;
   job->lines = (live_line *)(void *)job->sorter.items;
@@ -252,7 +253,8 @@ static vdb_status sort_some(reclaim_job *job, vdb_error *error) {
 /* Copy and follow ---------------------------------------------------------------------------------------------- */
 
 /* Appends a line of the source to the target, if it says anything there. */
-static vdb_status copy_record(reclaim_job *job, uint64_t line, const record *entry, const char *key, vdb_error *error) {
+static vdb_status copy_record(reclaim_job *job, uint64_t line, const record *entry, const char *key,
+                              vdb_error *error) {
   store_found found;
   const char *bytes = "";
   line_change change = {.key = key, .key_size = entry->key_size, .line = *entry};
@@ -341,7 +343,8 @@ static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
     return error_set(error, VDB_CONFLICT, "the store's files were exchanged during the reclaim");
   vdb_status status = follow_until(job, store_length(store), INT64_MAX, error);
   if (status != VDB_ABSENT) return status;
-  swap_file swap = {.generation = view->generation, .totals = *control_now(job->target.control.page), .time = os_now()};
+  swap_file swap = {
+      .generation = view->generation, .totals = *control_now(job->target.control.page), .time = os_now()};
   status = log_cut(&view->key_log, swap.totals.committed, error);
   if (status == VDB_OK) status = log_cut(&view->value_log, swap.totals.value_log_end, error);
   if (status == VDB_OK) status = sync_target(job, error);
@@ -382,8 +385,10 @@ static vdb_status step(vdb_store *store, int64_t deadline, vdb_error *error) {
 static void report_progress(vdb_store *store, const vdb_reclaim_options *options, bool *go_on) {
   const reclaim_job *job = store->reclaim;
   uint64_t total = job->end, collected = job->phase == RECLAIM_COLLECT ? job->position / 2 : job->end / 2;
-  uint64_t copied = job->count == 0 || job->phase < RECLAIM_COPY ? 0 : job->end / 2 * job->copied / job->count;
-  *go_on = options->progress(options->context, NULL, job->phase == RECLAIM_DONE ? total : collected + copied, total);
+  uint64_t copied =
+      job->count == 0 || job->phase < RECLAIM_COPY ? 0 : job->end / 2 * job->copied / job->count;
+  *go_on = options->progress(options->context, NULL, job->phase == RECLAIM_DONE ? total : collected + copied,
+                             total);
 }
 
 static vdb_status work(vdb_store *store, const vdb_reclaim_options *options, vdb_error *error) {
@@ -444,8 +449,6 @@ void reclaim_tend(vdb_store *store) {
   static const vdb_reclaim_options slice = {.budget_seconds = TEND_NANOSECONDS / 1e9};
   if (store->reclaim == NULL && !worth_reclaiming(store)) return;
   uint64_t length = atomic_load_explicit(&store->control.page->committed, memory_order_relaxed);
-  if (vdb_reclaim(store, &slice, NULL, NULL) == VDB_OK)
-    store->reclaim_from = 0;
-  else
-    store->reclaim_from = length + length / 2;
+  if (vdb_reclaim(store, &slice, NULL, NULL) == VDB_OK) store->reclaim_from = 0;
+  else store->reclaim_from = length + length / 2;
 }

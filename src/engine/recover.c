@@ -62,7 +62,8 @@ static bool page_fits(const control_page *page, const found_files *files, const 
   const control_totals *totals = control_now(page);
   bool closed = atomic_load(&page->state) == CONTROL_CLOSED;
   bool same_boot = boot[0] != '\0' && strcmp(boot, page->boot) == 0;
-  if (!closed && (!same_boot || atomic_load(&page->state) != CONTROL_OPEN || atomic_load(&page->failed) != 0)) return false;
+  if (!closed && (!same_boot || atomic_load(&page->state) != CONTROL_OPEN || atomic_load(&page->failed) != 0))
+    return false;
   if (!control_same_file(&page->key_log, &files->key_log)) return false;
   if (!control_same_file(&page->value_log, &files->value_log)) return false;
   if (applied > committed || atomic_load(&page->generation) % 2 != 0) return false;
@@ -103,7 +104,8 @@ static vdb_status resume(vdb_store *store, store_view *view, const found_files *
 
 /* Making anew -------------------------------------------------------------------------------------------------- */
 
-static vdb_status copy_lost(int folder, const char *name, log_file *log, uint64_t from, uint64_t to, vdb_error *error) {
+static vdb_status copy_lost(int folder, const char *name, log_file *log, uint64_t from, uint64_t to,
+                            vdb_error *error) {
   struct stat status;
   vdb_status result = log_cover(log, to, error);
   if (result != VDB_OK) return result;
@@ -124,7 +126,8 @@ static uint64_t real_end(log_file *log, uint64_t from, char filler) {
 }
 
 /* What lies behind the end of the store is kept under names of its own before it is cut. */
-static vdb_status keep_lost(vdb_store *store, store_view *view, const control_totals *totals, vdb_error *error) {
+static vdb_status keep_lost(vdb_store *store, store_view *view, const control_totals *totals,
+                            vdb_error *error) {
   uint64_t key_log = real_end(&view->key_log, totals->committed, '\n');
   uint64_t value_log = real_end(&view->value_log, totals->value_log_end, '\0');
   char name[64];
@@ -171,8 +174,8 @@ static uint64_t next_generation(const control_page *page) {
   return control_usable(page) ? (atomic_load(&page->generation) | 1) + 1 : 2;
 }
 
-static vdb_status make_index(vdb_store *store, store_view *view, const scan_trust *trust, control_totals *totals,
-                             vdb_error *error) {
+static vdb_status make_index(vdb_store *store, store_view *view, const scan_trust *trust,
+                             control_totals *totals, vdb_error *error) {
   bool in_memory = store->options.readonly;
   view->index.name = in_memory ? INDEX_NAME : swap_new_names[SWAP_FILES - 1];
   vdb_status status = index_create(&view->index, in_memory ? -1 : store->folder, view->generation, error);
@@ -233,7 +236,8 @@ vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
   swap_file swap;
   os_boot(boot);
   if (swap_read(store->folder, &swap, NULL) != VDB_ABSENT)
-    return error_set(error, VDB_UNSUPPORTED, "a reclaim was interrupted: open the store for writing once, so that it is "
+    return error_set(error, VDB_UNSUPPORTED,
+                     "a reclaim was interrupted: open the store for writing once, so that it is "
                      "finished");
   vdb_status status = control_open_private(&store->control, error);
   if (status != VDB_OK) return status;

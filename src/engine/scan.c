@@ -35,7 +35,8 @@ static bool doubted(const scan *scan_at, uint64_t line) {
 }
 
 /* The lines of the batch behind its first line; *end is where the batch ends. */
-static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *first, uint64_t *end, vdb_error *error) {
+static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *first, uint64_t *end,
+                                vdb_error *error) {
   uint64_t left = first->batch;
   *end = line + first->line_size;
   while (left > 0) {
@@ -44,8 +45,10 @@ static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *firs
     if (status != VDB_OK) return status;
     left--;
     if (entry.batch != left)
-      return error_set(error, VDB_CORRUPT, "the batch that begins at byte %llu of " KEY_LOG_NAME
-                       " is not complete: run viperdb.repair", (unsigned long long)line);
+      return error_set(error, VDB_CORRUPT,
+                       "the batch that begins at byte %llu of " KEY_LOG_NAME
+                       " is not complete: run viperdb.repair",
+                       (unsigned long long)line);
     *end += entry.line_size;
   }
   return VDB_OK;
@@ -54,7 +57,8 @@ static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *firs
 static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_error *error) {
   store_view *view = scan_at->view;
   store_found old;
-  vdb_status status = index_make_room(&view->index, index_hash(&view->index, entry->key, entry->key_size), error);
+  vdb_status status =
+      index_make_room(&view->index, index_hash(&view->index, entry->key, entry->key_size), error);
   if (status == VDB_OK) status = view_find(view, &scan_at->other, entry->key, entry->key_size, &old, error);
   if (status != VDB_OK) return status;
   index_publish(&view->index, &old.probe, line, entry->type == RECORD_SET ? entry->offset : 0);
@@ -122,8 +126,10 @@ vdb_status scan_logs(store_view *view, const scan_trust *trust, control_totals *
   vdb_status status = log_cover(&view->key_log, view->key_log.size, error);
   if (status == VDB_OK && view->key_log.size > 0) status = scan_lines(&scan_at, error);
   if (status == VDB_OK && scan_at.position < trust->mark)
-    status = error_set(error, VDB_CORRUPT, KEY_LOG_NAME " ends at byte %llu, but had %llu bytes on the disk: run "
-                       "viperdb.repair", (unsigned long long)scan_at.position, (unsigned long long)trust->mark);
+    status = error_set(error, VDB_CORRUPT,
+                       KEY_LOG_NAME " ends at byte %llu, but had %llu bytes on the disk: run "
+                                    "viperdb.repair",
+                       (unsigned long long)scan_at.position, (unsigned long long)trust->mark);
   totals->committed = scan_at.position;
   record_scratch_free(&scan_at.scratch);
   record_scratch_free(&scan_at.other);

@@ -37,10 +37,10 @@ static inline void absorb(sip_state *state, uint64_t word) {
 
 uint64_t siphash(const uint64_t seed[2], const void *bytes, size_t size) {
   sip_state state = {
-    .a = seed[0] ^ UINT64_C(0x736f6d6570736575),
-    .b = seed[1] ^ UINT64_C(0x646f72616e646f6d),
-    .c = seed[0] ^ UINT64_C(0x6c7967656e657261),
-    .d = seed[1] ^ UINT64_C(0x7465646279746573),
+      .a = seed[0] ^ UINT64_C(0x736f6d6570736575),
+      .b = seed[1] ^ UINT64_C(0x646f72616e646f6d),
+      .c = seed[0] ^ UINT64_C(0x6c7967656e657261),
+      .d = seed[1] ^ UINT64_C(0x7465646279746573),
   };
   const unsigned char *next = bytes;
   uint64_t word;

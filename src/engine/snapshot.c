@@ -42,7 +42,8 @@ static bool find_answer(vdb_snapshot *snapshot, uint64_t hash, const char *key, 
   return true;
 }
 
-static vdb_status go_back(vdb_snapshot *snapshot, uint64_t hash, uint64_t *line, record *entry, vdb_error *error) {
+static vdb_status go_back(vdb_snapshot *snapshot, uint64_t hash, uint64_t *line, record *entry,
+                          vdb_error *error) {
   uint64_t at = *line;
   while (at >= snapshot->end) {
     if (entry->prev == RECORD_NONE || entry->prev >= at) return VDB_ABSENT;
@@ -75,10 +76,8 @@ vdb_status vdb_snapshot_begin(vdb_store *store, vdb_snapshot **out, vdb_error *e
   vdb_snapshot *snapshot = calloc(1, sizeof *snapshot);
   if (snapshot == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
   vdb_status status = snapshot_take(snapshot, store, error);
-  if (status == VDB_OK)
-    *out = snapshot;
-  else
-    free(snapshot);
+  if (status == VDB_OK) *out = snapshot;
+  else free(snapshot);
   return status;
 }
 
@@ -94,7 +93,8 @@ vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_valu
   record entry;
   size_t size;
   const char *bytes;
-  if (store->closed) return error_set(error, VDB_CLOSED, "the store was closed while its snapshot was in use");
+  if (store->closed)
+    return error_set(error, VDB_CLOSED, "the store was closed while its snapshot was in use");
   vdb_status status = store_key_text(store, key, &size, error);
   if (status == VDB_OK) status = snapshot_find(snapshot, store->key_text, size, &line, &entry, error);
   if (status != VDB_OK) return status;
@@ -102,10 +102,10 @@ vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_valu
   status = view_read_value(snapshot->view, line, &entry, &bytes, error);
   if (status != VDB_OK) return status;
   *value = (vdb_value){
-    .encoding = entry.encoding,
-    .bytes = bytes,
-    .size = (size_t)entry.value_size,
-    .expiration = entry.expiration,
+      .encoding = entry.encoding,
+      .bytes = bytes,
+      .size = (size_t)entry.value_size,
+      .expiration = entry.expiration,
   };
   return VDB_OK;
 }

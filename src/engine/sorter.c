@@ -5,16 +5,16 @@
 
 #include <string.h>
 
-void sorter_start(sorter_state *state, char *items, char *other, size_t count, size_t item_size, sorter_order order,
-                  const void *context) {
+void sorter_start(sorter_state *state, char *items, char *other, size_t count, size_t item_size,
+                  sorter_order order, const void *context) {
   *state = (sorter_state){
-    .items = items,
-    .other = other,
-    .count = count,
-    .item_size = item_size,
-    .order = order,
-    .context = context,
-    .width = 1,
+      .items = items,
+      .other = other,
+      .count = count,
+      .item_size = item_size,
+      .order = order,
+      .context = context,
+      .width = 1,
   };
   state->right = count < 1 ? count : 1;
 }
@@ -56,10 +56,8 @@ bool sorter_step(sorter_state *state, size_t steps) {
   for (; steps > 0 && state->width < state->count; steps--) {
     memcpy(state->other + state->next * state->item_size, item(state, pick(state)), state->item_size);
     state->next++;
-    if (state->next == state->count)
-      start_pass(state);
-    else if (state->next == state->start + 2 * state->width)
-      start_pair(state, state->next);
+    if (state->next == state->count) start_pass(state);
+    else if (state->next == state->start + 2 * state->width) start_pair(state, state->next);
   }
   return state->width >= state->count;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 typedef int (*sorter_order)(const void *context, const void *left, const void *right);
 
 typedef struct sorter_state {
@@ -24,10 +26,12 @@ typedef struct sorter_state {
   size_t left, right, next; /* in the first run, in the second, in the output */
 } sorter_state;
 
-void sorter_start(sorter_state *state, char *items, char *other, size_t count, size_t item_size, sorter_order order,
-                  const void *context);
+void sorter_start(sorter_state *state, char *items, char *other, size_t count, size_t item_size,
+                  sorter_order order, const void *context);
 
 /* Places up to `steps` elements. True when all is sorted: then state->items is where the caller finds it. */
 bool sorter_step(sorter_state *state, size_t steps);
+
+#pragma GCC visibility pop
 
 #endif

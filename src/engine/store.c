@@ -29,10 +29,11 @@ static vdb_status check_folder(int folder, const char *path, vdb_error *error) {
   if (file >= 0) os.close(file);
   if (file >= 0 || errno != ENOENT) return VDB_OK;
   bool foreign = false;
-  if (os.read_folder(folder, is_foreign, &foreign) != 0) return error_system(error, "cannot list the folder %s", path);
+  if (os.read_folder(folder, is_foreign, &foreign) != 0)
+    return error_system(error, "cannot list the folder %s", path);
   if (!foreign) return VDB_OK;
-  return error_set(error, VDB_UNSUPPORTED, "the folder %s holds other files and no store: name a folder of its own",
-                   path);
+  return error_set(error, VDB_UNSUPPORTED,
+                   "the folder %s holds other files and no store: name a folder of its own", path);
 }
 
 static vdb_status open_folder(vdb_store *store, const char *path, vdb_error *error) {
@@ -59,8 +60,9 @@ static vdb_status open_joined(vdb_store *store, vdb_error *error) {
   vdb_status status = control_use_shared(&store->control, error);
   if (status != VDB_OK) return status;
   if (!control_usable(page) || atomic_load(&page->state) != CONTROL_OPEN)
-    return error_set(error, VDB_UNSUPPORTED, CONTROL_NAME " was replaced, or another version of ViperDB has the "
-                     "store open: close it in all processes first");
+    return error_set(error, VDB_UNSUPPORTED,
+                     CONTROL_NAME " was replaced, or another version of ViperDB has the "
+                                  "store open: close it in all processes first");
   bool broken = atomic_load(&page->unrepaired) != 0 || atomic_load(&page->generation) % 2 != 0;
   if (!broken) return view_open(store, &store->view, error);
   status = control_lock(page, store->wait, error);
@@ -75,10 +77,8 @@ static vdb_status open_writable(vdb_store *store, vdb_error *error) {
   if (status != VDB_OK) return status;
   status = control_enter_door(&store->control, store->wait, error);
   if (status != VDB_OK) return status;
-  if (control_use_alone(&store->control))
-    status = open_first(store, error);
-  else
-    status = open_joined(store, error);
+  if (control_use_alone(&store->control)) status = open_first(store, error);
+  else status = open_joined(store, error);
   control_leave_door(&store->control);
   if (status == VDB_OK && store->options.sync == VDB_SYNC_INTERVAL) status = syncer_start(store, error);
   return status;
@@ -90,7 +90,8 @@ static vdb_status open_writable(vdb_store *store, vdb_error *error) {
 */
 static bool page_in_order(const control_page *page) {
   if (!control_usable(page) || atomic_load(&page->generation) % 2 != 0) return false;
-  if (atomic_load(&page->unrepaired) != 0 || atomic_load(&page->applied) != atomic_load(&page->committed)) return false;
+  if (atomic_load(&page->unrepaired) != 0 || atomic_load(&page->applied) != atomic_load(&page->committed))
+    return false;
   char boot[OS_BOOT_SIZE];
   os_boot(boot);
   return atomic_load(&page->state) == CONTROL_CLOSED || strcmp(boot, page->boot) == 0;
@@ -118,7 +119,8 @@ static vdb_status check_options(const vdb_options *options, vdb_error *error) {
     return error_set(error, VDB_RANGE, "sync: the number of seconds must be greater than 0");
   if (!(options->reclaim_fraction >= 0 && options->reclaim_fraction < 1))
     return error_set(error, VDB_RANGE, "reclaim: the fraction must be at least 0 and below 1");
-  if (!(options->wait_seconds >= 0)) return error_set(error, VDB_RANGE, "wait: the number of seconds is negative");
+  if (!(options->wait_seconds >= 0))
+    return error_set(error, VDB_RANGE, "wait: the number of seconds is negative");
   return VDB_OK;
 }
 
@@ -204,10 +206,8 @@ vdb_status vdb_close(vdb_store *store, vdb_error *error) {
   if (store == NULL || store->closed) return VDB_OK;
   bool mine = store->process == os_process();
   syncer_stop(store);
-  if (mine)
-    reclaim_abandon(store);
-  else
-    reclaim_forget(store);
+  if (mine) reclaim_abandon(store);
+  else reclaim_forget(store);
   vdb_status status = mine ? leave(store, error) : VDB_OK;
   drop_files(store);
   if (store->folder >= 0) os.close(store->folder);
@@ -253,7 +253,8 @@ uint64_t store_length(vdb_store *store) {
   const control_page *page = store->control.page;
   uint64_t applied = atomic_load_explicit(&page->applied, memory_order_acquire);
   atomic_thread_fence(memory_order_acquire);
-  if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation) return applied;
+  if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation)
+    return applied;
   log_measure(&store->view->key_log);
   return store->view->key_log.size;
 }
@@ -289,10 +290,10 @@ vdb_status vdb_get(vdb_store *store, const vdb_key *key, vdb_value *value, vdb_e
   status = view_read_value(store->view, found.line, &found.record, &bytes, error);
   if (status != VDB_OK) return status;
   *value = (vdb_value){
-    .encoding = found.record.encoding,
-    .bytes = bytes,
-    .size = (size_t)found.record.value_size,
-    .expiration = found.record.expiration,
+      .encoding = found.record.encoding,
+      .bytes = bytes,
+      .size = (size_t)found.record.value_size,
+      .expiration = found.record.expiration,
   };
   return VDB_OK;
 }
@@ -325,18 +326,18 @@ vdb_status vdb_stat(vdb_store *store, vdb_stats *stats, vdb_error *error) {
   control_mark mark = {0};
   bool synced = control_get_mark(page, &mark);
   *stats = (vdb_stats){
-    .keys = totals.keys,
-    .key_log_bytes = totals.committed,
-    .key_log_live = totals.key_log_live,
-    .value_log_bytes = totals.value_log_end,
-    .value_log_live = totals.value_log_live,
-    .index_bytes = index.bytes,
-    .index_slots = index.used,
-    .index_load = index.slots > 0 ? (double)index.used / (double)index.slots : 0,
-    .generation = atomic_load(&page->generation) / 2,
-    .synced_key_log = synced ? mark.key_log : 0,
-    .last_sync = synced ? mark.time : 0,
-    .last_reclaim = page->last_reclaim,
+      .keys = totals.keys,
+      .key_log_bytes = totals.committed,
+      .key_log_live = totals.key_log_live,
+      .value_log_bytes = totals.value_log_end,
+      .value_log_live = totals.value_log_live,
+      .index_bytes = index.bytes,
+      .index_slots = index.used,
+      .index_load = index.slots > 0 ? (double)index.used / (double)index.slots : 0,
+      .generation = atomic_load(&page->generation) / 2,
+      .synced_key_log = synced ? mark.key_log : 0,
+      .last_sync = synced ? mark.time : 0,
+      .last_reclaim = page->last_reclaim,
   };
   memcpy(stats->boot, page->boot, sizeof stats->boot - 1);
   return VDB_OK;

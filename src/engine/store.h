@@ -76,7 +76,7 @@ vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vd
 uint64_t store_length(vdb_store *store);
 
 /* Another handle on the same folder, for another thread of this process. */
-vdb_status store_open_sibling(const vdb_store *store, vdb_store **sibling, vdb_error *error);
+vdb_status store_open_sibling(const vdb_store *store, vdb_store **out, vdb_error *error);
 
 /* Gives up one reference to the handle's memory. */
 void store_release(vdb_store *store);
@@ -84,11 +84,12 @@ void store_release(vdb_store *store);
 /* lookup.c ---------------------------------------------------------------------------------------------------- */
 
 /* Parses the line at an offset of the view's key log. */
-vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch, vdb_error *error);
+vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch,
+                          vdb_error *error);
 
 /* The key's newest line. */
-vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size, store_found *found,
-                     vdb_error *error);
+vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size,
+                     store_found *found, vdb_error *error);
 
 /* The bytes of a record's value, checked against its checksum. */
 vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,

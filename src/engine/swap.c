@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crc32.h"
@@ -32,36 +33,43 @@
 #define SWAP_TEMPORARY "db.swap.new"
 
 const char *const swap_names[SWAP_FILES] = {KEY_LOG_NAME, VALUE_LOG_NAME, INDEX_NAME};
-const char *const swap_new_names[SWAP_FILES] = {KEY_LOG_NAME ".new", VALUE_LOG_NAME ".new", INDEX_NAME ".new"};
+const char *const swap_new_names[SWAP_FILES] = {KEY_LOG_NAME ".new", VALUE_LOG_NAME ".new",
+                                                INDEX_NAME ".new"};
 
 #define SWAP_SIZE 512
 
 static size_t print_swap(char out[SWAP_SIZE], const swap_file *swap) {
-  int size = snprintf(out, SWAP_SIZE,
-                      "{\"generation\": %llu, \"keys\": %llu, \"klog\": %llu, \"klog_live\": %llu, \"time\": %lld, "
-                      "\"vlog\": %llu, \"vlog_live\": %llu}",
-                      (unsigned long long)swap->generation, (unsigned long long)swap->totals.keys,
-                      (unsigned long long)swap->totals.committed, (unsigned long long)swap->totals.key_log_live,
-                      (long long)swap->time, (unsigned long long)swap->totals.value_log_end,
-                      (unsigned long long)swap->totals.value_log_live);
+  int size =
+      snprintf(out, SWAP_SIZE,
+               "{\"generation\": %llu, \"keys\": %llu, \"klog\": %llu, \"klog_live\": %llu, \"time\": %lld, "
+               "\"vlog\": %llu, \"vlog_live\": %llu}",
+               (unsigned long long)swap->generation, (unsigned long long)swap->totals.keys,
+               (unsigned long long)swap->totals.committed, (unsigned long long)swap->totals.key_log_live,
+               (long long)swap->time, (unsigned long long)swap->totals.value_log_end,
+               (unsigned long long)swap->totals.value_log_live);
   uint32_t crc = crc32_update(0, out, (size_t)size);
-  size += snprintf(out + size - 1, SWAP_SIZE - (size_t)size, ", \"checksum\": %lu}\n", (unsigned long)crc) - 1;
+  size +=
+      snprintf(out + size - 1, SWAP_SIZE - (size_t)size, ", \"checksum\": %lu}\n", (unsigned long)crc) - 1;
   return (size_t)size;
+}
+
+/* The number behind the next colon. */
+static uint64_t next_number(const char **text) {
+  *text += strcspn(*text, ":");
+  if (**text == ':') ++*text;
+  return strtoull(*text, NULL, 10);
 }
 
 /* What was read must print as the same bytes; that checks its form and its checksum in one. */
 static bool parse_swap(const char *text, size_t size, swap_file *swap) {
-  unsigned long long generation, keys, klog, klog_live, vlog, vlog_live;
-  long long time;
-  int fields = sscanf(text,
-                      "{\"generation\": %llu, \"keys\": %llu, \"klog\": %llu, \"klog_live\": %llu, \"time\": %lld, "
-                      "\"vlog\": %llu, \"vlog_live\": %llu",
-                      &generation, &keys, &klog, &klog_live, &time, &vlog, &vlog_live);
-  if (fields != 7) return false;
-  swap->generation = generation;
-  swap->time = time;
-  swap->totals = (control_totals){.committed = klog, .value_log_end = vlog, .keys = keys, .key_log_live = klog_live,
-                                  .value_log_live = vlog_live};
+  const char *at = text;
+  swap->generation = next_number(&at);
+  swap->totals.keys = next_number(&at);
+  swap->totals.committed = next_number(&at);
+  swap->totals.key_log_live = next_number(&at);
+  swap->time = (int64_t)next_number(&at);
+  swap->totals.value_log_end = next_number(&at);
+  swap->totals.value_log_live = next_number(&at);
   char again[SWAP_SIZE];
   return print_swap(again, swap) == size && memcmp(again, text, size) == 0;
 }
@@ -95,8 +103,9 @@ vdb_status swap_read(int folder, swap_file *swap, vdb_error *error) {
     result = VDB_OK;
   os.close(file);
   if (result == VDB_OK) return VDB_OK;
-  return error_set(error, VDB_CORRUPT, SWAP_NAME " is damaged: a reclaim was interrupted and can't be finished; keep "
-                   "a copy of the folder and run viperdb.repair on it");
+  return error_set(error, VDB_CORRUPT,
+                   SWAP_NAME " is damaged: a reclaim was interrupted and can't be finished; keep "
+                             "a copy of the folder and run viperdb.repair on it");
 }
 
 static vdb_status remove_if_there(int folder, const char *name, vdb_error *error) {
@@ -123,7 +132,8 @@ static vdb_status rename_new_files(int folder, vdb_error *error) {
 
 static vdb_status remove_swap(int folder, vdb_error *error) {
   vdb_status status = remove_if_there(folder, SWAP_NAME, error);
-  if (status == VDB_OK && os.sync_folder(folder) != 0) status = error_system(error, "cannot sync the store's folder");
+  if (status == VDB_OK && os.sync_folder(folder) != 0)
+    status = error_system(error, "cannot sync the store's folder");
   return status;
 }
 
@@ -165,10 +175,12 @@ static vdb_status exchange(int folder, control_handle *control, const swap_file 
   return status == VDB_OK ? control_sync(control, error) : status;
 }
 
-vdb_status swap_finish(int folder, control_handle *control, const swap_file *swap, int64_t wait, vdb_error *error) {
+vdb_status swap_finish(int folder, control_handle *control, const swap_file *swap, int64_t wait,
+                       vdb_error *error) {
   vdb_status status = control_lock_sync(control->page, wait, error);
   if (status != VDB_OK) return status;
-  if (atomic_load(&control->page->generation) != swap->generation) status = exchange(folder, control, swap, error);
+  if (atomic_load(&control->page->generation) != swap->generation)
+    status = exchange(folder, control, swap, error);
   control_unlock_sync(control->page);
   return status == VDB_OK ? remove_swap(folder, error) : status;
 }

@@ -12,7 +12,7 @@
 
 /* The files that are exchanged, and under which names their successors are made. */
 #define SWAP_FILES 3
-extern const char *const swap_names[SWAP_FILES];     /* key log, value log, index */
+extern const char *const swap_names[SWAP_FILES]; /* key log, value log, index */
 extern const char *const swap_new_names[SWAP_FILES];
 
 /* What db.swap says about the new files. */
@@ -29,7 +29,8 @@ vdb_status swap_write(int folder, const swap_file *swap, vdb_error *error);
 vdb_status swap_read(int folder, swap_file *swap, vdb_error *error);
 
 /* Exchanges the files and everything that the control page says about them. Done again, it does no harm. */
-vdb_status swap_finish(int folder, control_handle *control, const swap_file *swap, int64_t wait, vdb_error *error);
+vdb_status swap_finish(int folder, control_handle *control, const swap_file *swap, int64_t wait,
+                       vdb_error *error);
 
 /* Only exchanges the files: for a control page that is to be made anew. */
 vdb_status swap_finish_files(int folder, vdb_error *error);

@@ -25,7 +25,8 @@ vdb_status sync_check_failed(const control_page *page, vdb_error *error) {
   uint32_t reason = atomic_load_explicit(&page->failed, memory_order_relaxed);
   if (reason == 0) return VDB_OK;
   errno = (int)reason;
-  (void)error_system(error, "an earlier sync failed, so the store is read-only until all processes have closed it");
+  (void)error_system(error,
+                     "an earlier sync failed, so the store is read-only until all processes have closed it");
   if (error != NULL) error->status = VDB_READONLY;
   return VDB_READONLY;
 }
@@ -40,10 +41,8 @@ static vdb_status sync_logs(control_page *page, store_view *view, vdb_error *err
   uint64_t value_log = atomic_load_explicit(&page->value_log_end, memory_order_acquire);
   vdb_status status = log_sync(&view->value_log, error);
   if (status == VDB_OK) status = log_sync(&view->key_log, error);
-  if (status == VDB_OK)
-    control_set_mark(page, key_log, value_log);
-  else
-    atomic_store_explicit(&page->failed, errno != 0 ? (uint32_t)errno : EIO, memory_order_release);
+  if (status == VDB_OK) control_set_mark(page, key_log, value_log);
+  else atomic_store_explicit(&page->failed, errno != 0 ? (uint32_t)errno : EIO, memory_order_release);
   return status;
 }
 
@@ -64,7 +63,8 @@ vdb_status vdb_sync(vdb_store *store, vdb_error *error) {
   vdb_status status = store_enter(store, error);
   if (status != VDB_OK) return status;
   if (store->options.readonly)
-    return error_set(error, VDB_READONLY, "the store was opened with readonly: only a handle that writes can sync");
+    return error_set(error, VDB_READONLY,
+                     "the store was opened with readonly: only a handle that writes can sync");
   uint64_t length = atomic_load_explicit(&store->control.page->committed, memory_order_acquire);
   return sync_until(store, store->view, length, error);
 }

@@ -45,7 +45,8 @@ static vdb_status open_files(vdb_store *store, store_view *view, vdb_error *erro
   vdb_status status = log_open(&view->key_log, store->folder, flags, &key_log, error);
   if (status == VDB_OK) status = log_open(&view->value_log, store->folder, flags, &value_log, error);
   if (status != VDB_OK) return status;
-  if (!control_same_file(&page->key_log, &key_log) || !control_same_file(&page->value_log, &value_log)) return VDB_ABSENT;
+  if (!control_same_file(&page->key_log, &key_log) || !control_same_file(&page->value_log, &value_log))
+    return VDB_ABSENT;
   status = index_open(&view->index, store->folder, store->options.readonly, view->generation, error);
   if (status == VDB_OK) status = log_cover(&view->key_log, 0, error);
   return status;
@@ -78,11 +79,13 @@ vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error) {
     *view = NULL;
     if (status != VDB_OK && generation_now(store) == generation && generation % 2 == 0) {
       if (status != VDB_ABSENT) return status;
-      return error_set(error, VDB_CORRUPT, "the store's files were replaced while it is open: close it in all "
+      return error_set(error, VDB_CORRUPT,
+                       "the store's files were replaced while it is open: close it in all "
                        "processes and open it again");
     }
     if (os_ticks() >= end)
-      return error_set(error, VDB_BUSY, "another process has been exchanging the store's files for too long: "
+      return error_set(error, VDB_BUSY,
+                       "another process has been exchanging the store's files for too long: "
                        "is it stopped?");
     os.sleep(100 * 1000);
   }

@@ -126,7 +126,8 @@ typedef struct vdb_options {
   vdb_sync_mode sync;
   double sync_seconds; /* VDB_SYNC_INTERVAL: > 0 */
   double wait_seconds; /* how long a write may wait for other writers; 0 means 5 */
-  double reclaim_fraction; /* writes do slices of reclaim when this part of the logs is dead; 0: never, else below 1 */
+  double
+      reclaim_fraction; /* writes do slices of reclaim when this part of the logs is dead; 0: never, else below 1 */
 } vdb_options;
 
 typedef struct vdb_store vdb_store;
@@ -171,8 +172,9 @@ VDB_API vdb_status vdb_count(vdb_store *store, uint64_t *count, vdb_error *error
 /*
 ** Walks the keys that are there now, in the order of their last write. The walk sees the store as it
 ** was at vdb_walk_begin, whatever is written meanwhile (a key that expires meanwhile goes). It must be
-** ended before or after the store is closed; a step after the close is VDB_CLOSED. A damaged value
-** gives VDB_CORRUPT with *key filled; the next step goes on behind it.
+** ended before or after the store is closed; a step after the close is VDB_CLOSED. `value` may be NULL: the values
+** are not read then. A damaged value gives VDB_CORRUPT with *key filled; the next step goes on behind it. Ending a walk
+** is allowed inside a vdb_report.
 */
 typedef struct vdb_walk vdb_walk;
 VDB_API vdb_status vdb_walk_begin(vdb_store *store, vdb_walk **walk, vdb_error *error);
@@ -185,7 +187,8 @@ VDB_API void vdb_walk_end(vdb_walk *walk);
 */
 typedef struct vdb_snapshot vdb_snapshot;
 VDB_API vdb_status vdb_snapshot_begin(vdb_store *store, vdb_snapshot **snapshot, vdb_error *error);
-VDB_API vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_value *value, vdb_error *error);
+VDB_API vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_value *value,
+                                    vdb_error *error);
 VDB_API void vdb_snapshot_end(vdb_snapshot *snapshot);
 
 /* A put, or with value NULL a delete. */
@@ -200,26 +203,27 @@ typedef struct vdb_change {
 ** of the keys in `reads` has been written since, or the files were reclaimed, nothing is written and the result is
 ** VDB_CONFLICT; take a new snapshot and try again. Without (NULL), reads must be empty.
 */
-VDB_API vdb_status vdb_commit(vdb_store *store, const vdb_snapshot *snapshot, const vdb_key *reads, size_t read_count,
-                              const vdb_change *changes, size_t change_count, vdb_error *error);
+VDB_API vdb_status vdb_commit(vdb_store *store, const vdb_snapshot *snapshot, const vdb_key *reads,
+                              size_t read_count, const vdb_change *changes, size_t change_count,
+                              vdb_error *error);
 
 /* Returns when every write that returned before, of any process, is on the disk. */
 VDB_API vdb_status vdb_sync(vdb_store *store, vdb_error *error);
 
 typedef struct vdb_stats {
-  uint64_t keys;              /* as vdb_count */
-  uint64_t key_log_bytes;     /* committed length of db.klog */
-  uint64_t key_log_live;      /* of these, bytes of newest `set` lines */
-  uint64_t value_log_bytes;   /* committed length of db.vlog */
-  uint64_t value_log_live;    /* of these, bytes that newest `set` lines refer to */
-  uint64_t index_bytes;       /* length of db.index */
-  uint64_t index_slots;       /* slots in use; deleted keys keep theirs until reclaim */
-  double index_load;          /* slots in use / slots there are */
-  uint64_t generation;        /* counts reclaims */
-  uint64_t synced_key_log;    /* length of db.klog known to be on the disk */
-  int64_t last_sync;          /* milliseconds since the epoch, 0 for never */
-  int64_t last_reclaim;       /* milliseconds since the epoch, 0 for never */
-  char boot[37];              /* the kernel's boot id under which the control page was made */
+  uint64_t keys;            /* as vdb_count */
+  uint64_t key_log_bytes;   /* committed length of db.klog */
+  uint64_t key_log_live;    /* of these, bytes of newest `set` lines */
+  uint64_t value_log_bytes; /* committed length of db.vlog */
+  uint64_t value_log_live;  /* of these, bytes that newest `set` lines refer to */
+  uint64_t index_bytes;     /* length of db.index */
+  uint64_t index_slots;     /* slots in use; deleted keys keep theirs until reclaim */
+  double index_load;        /* slots in use / slots there are */
+  uint64_t generation;      /* counts reclaims */
+  uint64_t synced_key_log;  /* length of db.klog known to be on the disk */
+  int64_t last_sync;        /* milliseconds since the epoch, 0 for never */
+  int64_t last_reclaim;     /* milliseconds since the epoch, 0 for never */
+  char boot[37];            /* the kernel's boot id under which the control page was made */
 } vdb_stats;
 VDB_API vdb_status vdb_stat(vdb_store *store, vdb_stats *stats, vdb_error *error);
 
@@ -242,7 +246,8 @@ typedef struct vdb_reclaim_options {
 ** the next call goes on. What was begun is given up when the handle is closed. VDB_BUSY: another handle is reclaiming.
 ** VDB_FULL: no room for the copy. VDB_CORRUPT: a live record is damaged. After any failure the store is as it was.
 */
-VDB_API vdb_status vdb_reclaim(vdb_store *store, const vdb_reclaim_options *options, bool *more, vdb_error *error);
+VDB_API vdb_status vdb_reclaim(vdb_store *store, const vdb_reclaim_options *options, bool *more,
+                               vdb_error *error);
 
 /* Reads every line, value and index slot. *problems counts what is damaged. Changes nothing. */
 VDB_API vdb_status vdb_check(vdb_store *store, vdb_report report, void *context, uint64_t *problems,

@@ -23,10 +23,8 @@ vdb_status vdb_walk_begin(vdb_store *store, vdb_walk **out, vdb_error *error) {
   vdb_walk *walk = calloc(1, sizeof *walk);
   if (walk == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
   vdb_status status = snapshot_take(&walk->snapshot, store, error);
-  if (status == VDB_OK)
-    *out = walk;
-  else
-    free(walk);
+  if (status == VDB_OK) *out = walk;
+  else free(walk);
   return status;
 }
 
@@ -65,12 +63,14 @@ static vdb_status next_line(vdb_walk *walk, record *entry, uint64_t *line, vdb_e
 }
 
 /* Whether the line is its key's line in the snapshot; *entry is parsed again. */
-static vdb_status counts(vdb_walk *walk, uint64_t line, size_t key_size, record *entry, bool *yes, vdb_error *error) {
+static vdb_status counts(vdb_walk *walk, uint64_t line, size_t key_size, record *entry, bool *yes,
+                         vdb_error *error) {
   uint64_t newest;
   vdb_status status = snapshot_find(&walk->snapshot, walk->key, key_size, &newest, entry, error);
   if (status == VDB_ABSENT)
-    return error_set(error, VDB_CORRUPT, INDEX_NAME " misses the line at byte %llu of " KEY_LOG_NAME
-                     ": close the store in all processes, delete " INDEX_NAME ", open it again",
+    return error_set(error, VDB_CORRUPT,
+                     INDEX_NAME " misses the line at byte %llu of " KEY_LOG_NAME
+                                ": close the store in all processes, delete " INDEX_NAME ", open it again",
                      (unsigned long long)line);
   *yes = status == VDB_OK && newest == line;
   return status;
@@ -78,25 +78,28 @@ static vdb_status counts(vdb_walk *walk, uint64_t line, size_t key_size, record 
 
 static vdb_status fill_key(vdb_walk *walk, size_t size, vdb_key *key, vdb_error *error) {
   if (record_read_key(walk->key, size, walk->key + size, key)) return VDB_OK;
-  return error_set(error, VDB_CORRUPT, "a key before byte %llu of " KEY_LOG_NAME " can't be read: run viperdb.repair",
+  return error_set(error, VDB_CORRUPT,
+                   "a key before byte %llu of " KEY_LOG_NAME " can't be read: run viperdb.repair",
                    (unsigned long long)walk->position);
 }
 
-static vdb_status fill_value(vdb_walk *walk, uint64_t line, const record *entry, vdb_value *value, vdb_error *error) {
+static vdb_status fill_value(vdb_walk *walk, uint64_t line, const record *entry, vdb_value *value,
+                             vdb_error *error) {
   const char *bytes;
   vdb_status status = view_read_value(walk->snapshot.view, line, entry, &bytes, error);
   if (status != VDB_OK) return status;
   *value = (vdb_value){
-    .encoding = entry->encoding,
-    .bytes = bytes,
-    .size = (size_t)entry->value_size,
-    .expiration = entry->expiration,
+      .encoding = entry->encoding,
+      .bytes = bytes,
+      .size = (size_t)entry->value_size,
+      .expiration = entry->expiration,
   };
   return VDB_OK;
 }
 
 vdb_status vdb_walk_next(vdb_walk *walk, vdb_key *key, vdb_value *value, vdb_error *error) {
-  if (walk->snapshot.store->closed) return error_set(error, VDB_CLOSED, "the store was closed during the walk");
+  if (walk->snapshot.store->closed)
+    return error_set(error, VDB_CLOSED, "the store was closed during the walk");
   for (;;) {
     record entry;
     uint64_t line;

@@ -16,10 +16,12 @@ static vdb_status replay_line(vdb_store *store, store_view *view, uint64_t line,
   record_scratch scratch = {0};
   store_found found;
   vdb_status status = view_read_line(view, line, &entry, &scratch, error);
-  if (status == VDB_OK) status = index_make_room(&view->index, index_hash(&view->index, entry.key, entry.key_size), error);
+  if (status == VDB_OK)
+    status = index_make_room(&view->index, index_hash(&view->index, entry.key, entry.key_size), error);
   if (status == VDB_OK) status = view_find(view, &store->scratch, entry.key, entry.key_size, &found, error);
   if (status == VDB_OK && found.probe.slot == NULL)
-    status = error_set(error, VDB_CORRUPT, INDEX_NAME " is full of damaged slots: close the store and delete it");
+    status =
+        error_set(error, VDB_CORRUPT, INDEX_NAME " is full of damaged slots: close the store and delete it");
   if (status == VDB_OK) {
     index_publish(&view->index, &found.probe, line, entry.type == RECORD_SET ? entry.offset : 0);
     if (recount) index_recount(&view->index, &found.probe);
@@ -45,7 +47,8 @@ vdb_status store_replay(vdb_store *store, store_view *view, bool recount, vdb_er
 
 static vdb_status clear_tails(const control_page *page, store_view *view, vdb_error *error) {
   const control_totals *totals = control_now(page);
-  vdb_status status = log_refill(&view->key_log, totals->committed, atomic_load(&page->key_log_allocated), error);
+  vdb_status status =
+      log_refill(&view->key_log, totals->committed, atomic_load(&page->key_log_allocated), error);
   if (status != VDB_OK) return status;
   return log_refill(&view->value_log, totals->value_log_end, atomic_load(&page->value_log_allocated), error);
 }
@@ -114,7 +117,8 @@ vdb_status store_promise(vdb_store *store, uint64_t length, vdb_error *error) {
   return sync_until(store, store->view, length, error);
 }
 
-static vdb_status find_locked(vdb_store *store, const line_change *change, store_found *found, vdb_error *error) {
+static vdb_status find_locked(vdb_store *store, const line_change *change, store_found *found,
+                              vdb_error *error) {
   return view_find(store->view, &store->scratch, change->key, change->key_size, found, error);
 }
 
