@@ -35,6 +35,12 @@ typedef struct found_files {
   bool marked_open; /* .OPEN was there */
 } found_files;
 
+static vdb_status explain_mark(vdb_error *error) {
+  if (errno == EINVAL || errno == ELOOP)
+    return error_set(error, VDB_UNSUPPORTED, OPEN_NAME " is not a regular file: move it away");
+  return error_system(error, "cannot open " OPEN_NAME);
+}
+
 static vdb_status open_logs(vdb_store *store, store_view *view, found_files *files, vdb_error *error) {
   int flags = store->options.readonly ? O_RDONLY : O_RDWR | O_CREAT;
   vdb_status status = log_open(&view->key_log, store->folder, flags, &files->key_log, error);
@@ -42,6 +48,7 @@ static vdb_status open_logs(vdb_store *store, store_view *view, found_files *fil
   if (status != VDB_OK) return status;
   struct stat mark;
   int file = os_open_regular(store->folder, OPEN_NAME, O_RDONLY, &mark);
+  if (file < 0 && errno != ENOENT) return explain_mark(error);
   files->marked_open = file >= 0;
   if (file >= 0) os.close(file);
   return VDB_OK;
@@ -51,7 +58,7 @@ static vdb_status open_logs(vdb_store *store, store_view *view, found_files *fil
 static vdb_status mark_open(vdb_store *store, vdb_error *error) {
   struct stat status;
   int file = os_open_regular(store->folder, OPEN_NAME, O_RDWR | O_CREAT, &status);
-  if (file < 0) return error_system(error, "cannot make " OPEN_NAME);
+  if (file < 0) return explain_mark(error);
   os.close(file);
   return VDB_OK;
 }
