@@ -28,11 +28,6 @@
 #ifndef VIPERDB_DUMP_FORMAT_H
 #define VIPERDB_DUMP_FORMAT_H
 
-#include "compat.h"
-#include "key.h"
-
-#pragma GCC visibility push(hidden)
-
 #define DUMP_VERSION 1
 
 enum dump_tag {
@@ -58,13 +53,5 @@ enum dump_tag {
 #define DUMP_SHORT_STRING_SIZE 63 /* bytes of the longest string whose size is in its tag */
 #define DUMP_INTEGER_BYTES 8
 #define DUMP_SIZE_BYTES 4
-
-/* Whether the float is the same key as a 64-bit integer. */
-bool dump_is_whole(double real);
-
-/* The order of keys, for qsort: two vdb_key, without floats that are whole. */
-int dump_compare_keys(const void *one, const void *other);
-
-#pragma GCC visibility pop
 
 #endif

@@ -14,115 +14,36 @@
 #include "../text/number.h"
 #include "bytecode.h"
 #include "class.h"
-#include "dump_format.h"
+#include "dump_cursor.h"
+#include "dump_keys.h"
 #include "place.h"
 
 #define STACK_PER_TABLE 12 /* what one level keeps there and what one step pushes */
 
 typedef struct dump_reader {
   lua_State *L;
-  const char *bytes;
-  const char *end;
-  const char *at; /* next byte */
+  dump_cursor cursor;
   const value_rules *rules;
   int numbered; /* stack index: nil, or a table with objects by number, from 1, and classes by -1 - number */
   int objects;  /* how many were met */
   int classes;
   int depth;
-  vdb_error *error;
-  vdb_status status; /* why a function returned false */
 } dump_reader;
 
 static bool read_value(dump_reader *r);
 
 /* ---- Failures ---- */
 
-static bool corrupt(dump_reader *r, const char *at, const char *what) {
-  if (at >= r->end) what = "it ends too early";
-  r->status = error_set(r->error, VDB_CORRUPT, "binary dump at byte %zu: %s", (size_t)(at - r->bytes), what);
-  return false;
-}
-
 static bool fail(dump_reader *r, vdb_status status, const char *message) {
-  r->status = error_set(r->error, status, "%s", message);
+  r->cursor.status = error_set(r->cursor.error, status, "%s", message);
   return false;
 }
 
 /* The message has the class's name in place of its %s. */
 static bool fail_class(dump_reader *r, vdb_status status, const char *format, const char *name, size_t size) {
   char quoted[PLACE_SIZE];
-  r->status = error_set(r->error, status, format, place_quote(name, size, quoted));
+  r->cursor.status = error_set(r->cursor.error, status, format, place_quote(name, size, quoted));
   return false;
-}
-
-/* ---- Bytes ---- */
-
-static bool take_bytes(dump_reader *r, size_t size, const char **bytes) {
-  if (size > (size_t)(r->end - r->at)) return corrupt(r, r->end, "");
-  *bytes = r->at;
-  r->at += size;
-  return true;
-}
-
-static bool take_tag(dump_reader *r, unsigned *tag) {
-  const char *byte;
-  if (!take_bytes(r, 1, &byte)) return false;
-  *tag = (unsigned char)*byte;
-  return true;
-}
-
-/* Takes the tag if it comes next. */
-static bool take_this(dump_reader *r, unsigned tag) {
-  if (r->at == r->end || (unsigned char)*r->at != tag) return false;
-  r->at++;
-  return true;
-}
-
-/* A number of so many bytes, which is at least `least` and takes no fewer. */
-static bool take_unsigned(dump_reader *r, size_t size, uint64_t least, uint64_t *result) {
-  const char *bytes;
-  if (!take_bytes(r, size, &bytes)) return false;
-  *result = 0;
-  for (size_t i = size; i-- > 0;) *result = *result << 8 | (unsigned char)bytes[i];
-  if (size > 1) least = UINT64_C(1) << (8 * (size - 1));
-  return *result >= least || corrupt(r, bytes, "a number in more bytes than it needs");
-}
-
-static bool is_integer_tag(unsigned tag) {
-  return tag >= DUMP_SMALL && tag < DUMP_NEGATIVE + DUMP_INTEGER_BYTES;
-}
-
-static bool is_string_tag(unsigned tag) {
-  return tag >= DUMP_SHORT_STRING && tag < DUMP_LONG_STRING + DUMP_SIZE_BYTES;
-}
-
-static bool take_integer(dump_reader *r, unsigned tag, int64_t *integer) {
-  uint64_t magnitude;
-  if (tag < DUMP_POSITIVE) return *integer = (int64_t)(tag - DUMP_SMALL), true;
-  bool negative = tag >= DUMP_NEGATIVE;
-  size_t size = 1 + tag - (negative ? DUMP_NEGATIVE : DUMP_POSITIVE);
-  if (!take_unsigned(r, size, negative ? 0 : DUMP_SMALL_COUNT, &magnitude)) return false;
-  if (magnitude > INT64_MAX) return corrupt(r, r->at - 1, "an integer of more than 64 bits");
-  *integer = negative ? -1 - (int64_t)magnitude : (int64_t)magnitude;
-  return true;
-}
-
-static bool take_float(dump_reader *r, double *real) {
-  const char *bytes;
-  uint64_t bits = 0;
-  if (!take_bytes(r, sizeof bits, &bytes)) return false;
-  for (size_t i = sizeof bits; i-- > 0;) bits = bits << 8 | (unsigned char)bytes[i];
-  memcpy(real, &bits, sizeof bits);
-  return !isnan(*real) || corrupt(r, bytes, "NaN in place of a float");
-}
-
-static bool take_string(dump_reader *r, unsigned tag, const char **bytes, size_t *size) {
-  uint64_t length = tag - DUMP_SHORT_STRING;
-  if (tag >= DUMP_LONG_STRING &&
-      !take_unsigned(r, 1 + tag - DUMP_LONG_STRING, DUMP_SHORT_STRING_SIZE + 1, &length))
-    return false;
-  *size = (size_t)length;
-  return take_bytes(r, *size, bytes);
 }
 
 /* ---- Numbers of objects and classes ---- */
@@ -133,22 +54,9 @@ static void prepare_numbered(dump_reader *r) {
   lua_replace(r->L, r->numbered);
 }
 
-/* Whether the next is the number of something met. */
-static bool take_number(dump_reader *r, int count, int *id) {
-  const char *at = r->at;
-  int64_t integer;
-  unsigned tag;
-  if (!take_tag(r, &tag)) return false;
-  if (!is_integer_tag(tag)) return corrupt(r, at, "a number expected");
-  if (!take_integer(r, tag, &integer)) return false;
-  if (integer < 0 || integer >= count) return corrupt(r, at, "a number of nothing that came before");
-  *id = (int)integer;
-  return true;
-}
-
 static bool read_reference(dump_reader *r) {
   int id;
-  if (!take_number(r, r->objects, &id)) return false;
+  if (!cursor_take_earlier(&r->cursor, r->objects, &id)) return false;
   lua_rawgeti(r->L, r->numbered, id + 1);
   if (!lua_isnil(r->L, -1)) return true;
   return fail(r, VDB_CORRUPT, "binary dump: an object inside the plain value that it is made of");
@@ -174,16 +82,17 @@ static bool is_known_class(dump_reader *r, int class) {
 static bool read_named_class(dump_reader *r, unsigned tag, const char *start) {
   const char *name;
   size_t size;
-  if (!take_string(r, tag, &name, &size)) return false;
+  if (!cursor_take_string(&r->cursor, tag, &name, &size)) return false;
   if (size == 0 || size > CLASS_MAX_NAME_SIZE)
-    return corrupt(r, start, "the name of a class has 1 to 255 bytes");
+    return cursor_corrupt(&r->cursor, start, "the name of a class has 1 to 255 bytes");
   lua_pushlstring(r->L, name, size);
   class_find(r->L);
   if (lua_isnil(r->L, -1))
     return fail_class(r, VDB_UNSUPPORTED,
                       "the value has an object of the class %s: first call viperdb.register with it", name,
                       size);
-  if (is_known_class(r, lua_gettop(r->L))) return corrupt(r, start, "the name of a class that came before");
+  if (is_known_class(r, lua_gettop(r->L)))
+    return cursor_corrupt(&r->cursor, start, "the name of a class that came before");
   prepare_numbered(r);
   lua_pushvalue(r->L, -1);
   lua_rawseti(r->L, r->numbered, -1 - r->classes++);
@@ -192,13 +101,13 @@ static bool read_named_class(dump_reader *r, unsigned tag, const char *start) {
 
 /* Pushes the class. */
 static bool read_class(dump_reader *r) {
-  const char *start = r->at;
+  const char *start = r->cursor.at;
   int id;
-  if (r->at < r->end && is_string_tag((unsigned char)*r->at)) {
-    r->at++;
+  if (r->cursor.at < r->cursor.end && cursor_is_string((unsigned char)*r->cursor.at)) {
+    r->cursor.at++;
     return read_named_class(r, (unsigned char)*start, start);
   }
-  if (!take_number(r, r->classes, &id)) return false;
+  if (!cursor_take_earlier(&r->cursor, r->classes, &id)) return false;
   lua_rawgeti(r->L, r->numbered, -1 - id);
   return true;
 }
@@ -206,58 +115,37 @@ static bool read_class(dump_reader *r) {
 /* ---- Tables ---- */
 
 static bool read_items(dump_reader *r, int table, int *items) {
-  for (*items = 0; !take_this(r, DUMP_END); ++*items) {
+  for (*items = 0; !cursor_take_if(&r->cursor, DUMP_END); ++*items) {
     if (!read_value(r)) return false;
     lua_rawseti(r->L, table, *items + 1);
   }
   return true;
 }
 
-static bool take_number_key(dump_reader *r, unsigned tag, const char *start, vdb_key *key) {
-  if (is_integer_tag(tag)) {
-    key->type = VDB_INTEGER;
-    return take_integer(r, tag, &key->integer);
-  }
-  key->type = VDB_FLOAT;
-  if (!take_float(r, &key->number)) return false;
-  return !dump_is_whole(key->number) || corrupt(r, start, "a float as a key that is an integer");
-}
-
-static bool take_key(dump_reader *r, vdb_key *key) {
-  const char *start = r->at;
-  unsigned tag;
-  if (!take_tag(r, &tag)) return false;
-  *key = vdb_boolean(tag == DUMP_TRUE);
-  if (tag == DUMP_FALSE || tag == DUMP_TRUE) return true;
-  if (is_integer_tag(tag) || tag == DUMP_FLOAT) return take_number_key(r, tag, start, key);
-  if (!is_string_tag(tag)) return corrupt(r, start, "not a key");
-  key->type = VDB_STRING;
-  return take_string(r, tag, &key->string, &key->size);
-}
-
 /* Keys ascend, and none of them continues the items. */
 static bool check_key(dump_reader *r, const char *start, const vdb_key *last, const vdb_key *key, int items) {
-  if (last != NULL && dump_compare_keys(last, key) >= 0) return corrupt(r, start, "a key out of order");
+  if (last != NULL && dump_keys_compare(last, key) >= 0)
+    return cursor_corrupt(&r->cursor, start, "a key out of order");
   bool is_item = key->type == VDB_INTEGER && key->integer >= 1 && key->integer <= (int64_t)items + 1;
-  return !is_item || corrupt(r, start, "a key that is an item's");
+  return !is_item || cursor_corrupt(&r->cursor, start, "a key that is an item's");
 }
 
 /* Two keys can only become one where an integer was not exact. */
 static bool push_new_key(dump_reader *r, int table, const vdb_key *key) {
-  r->status = key_push(r->L, key, r->rules->integers, r->error);
-  if (r->status != VDB_OK) return false;
+  r->cursor.status = key_push(r->L, key, r->rules->integers, r->cursor.error);
+  if (r->cursor.status != VDB_OK) return false;
   if (r->rules->integers == JSON_INTEGERS_EXACT) return true;
   lua_pushvalue(r->L, -1);
   lua_rawget(r->L, table);
   bool is_new = lua_isnil(r->L, -1);
   lua_pop(r->L, 1);
   return is_new || fail(r, VDB_RANGE,
-                        "two integer keys of a table become one in this Lua: read it with Lua 5.3 or later");
+                        "two keys of a table become one in this Lua: read it with Lua 5.3 or later");
 }
 
 static bool read_entry(dump_reader *r, int table, int items, const vdb_key *last, vdb_key *key) {
-  const char *start = r->at;
-  if (!take_key(r, key) || !check_key(r, start, last, key, items)) return false;
+  const char *start = r->cursor.at;
+  if (!cursor_take_key(&r->cursor, key) || !check_key(r, start, last, key, items)) return false;
   if (!push_new_key(r, table, key) || !read_value(r)) return false;
   lua_rawset(r->L, table);
   return true;
@@ -266,7 +154,7 @@ static bool read_entry(dump_reader *r, int table, int items, const vdb_key *last
 static bool read_keys(dump_reader *r, int table, int items) {
   vdb_key keys[2];
   const vdb_key *last = NULL;
-  for (int i = 0; !take_this(r, DUMP_END); i ^= 1) {
+  for (int i = 0; !cursor_take_if(&r->cursor, DUMP_END); i ^= 1) {
     if (!read_entry(r, table, items, last, &keys[i])) return false;
     last = &keys[i];
   }
@@ -324,25 +212,26 @@ static bool read_rebuilt(dump_reader *r) {
 }
 
 static bool read_function(dump_reader *r) {
-  const char *start = r->at, *code;
+  const char *start = r->cursor.at, *code;
   size_t size;
   unsigned tag;
   int id = r->objects++;
-  if (!take_tag(r, &tag)) return false;
-  if (!is_string_tag(tag)) return corrupt(r, start, "the bytecode of a function expected");
-  if (!take_string(r, tag, &code, &size)) return false;
+  if (!cursor_take_tag(&r->cursor, &tag)) return false;
+  if (!cursor_is_string(tag)) return cursor_corrupt(&r->cursor, start, "the bytecode of a function expected");
+  if (!cursor_take_string(&r->cursor, tag, &code, &size)) return false;
   if (!r->rules->functions)
     return fail(r, VDB_UNSUPPORTED,
                 "the value has a function: only a store opened with functions = true loads it");
-  r->status = bytecode_load(r->L, code, size, r->error);
-  if (r->status != VDB_OK) return false;
+  r->cursor.status = bytecode_load(r->L, code, size, r->cursor.error);
+  if (r->cursor.status != VDB_OK) return false;
   keep_object(r, id);
   return true;
 }
 
 /* What can have others inside. */
 static bool read_nested(dump_reader *r, unsigned tag) {
-  if (r->depth == DUMP_MAX_DEPTH) return corrupt(r, r->at - 1, "nested deeper than 128 levels");
+  if (r->depth == DUMP_MAX_DEPTH)
+    return cursor_corrupt(&r->cursor, r->cursor.at - 1, "nested deeper than 128 levels");
   if (!lua_checkstack(r->L, STACK_PER_TABLE)) return fail(r, VDB_NO_MEMORY, "no room on the Lua stack");
   r->depth++;
   bool done;
@@ -371,14 +260,14 @@ static bool push_wide(dump_reader *r, int64_t integer) {
 
 static bool read_integer(dump_reader *r, unsigned tag) {
   int64_t integer;
-  if (!take_integer(r, tag, &integer)) return false;
+  if (!cursor_take_integer(&r->cursor, tag, &integer)) return false;
   bool in_doubles = integer >= -COMPAT_EXACT_DOUBLE && integer <= COMPAT_EXACT_DOUBLE;
   return ((COMPAT_HAS_INTEGERS || in_doubles) && compat_push_integer(r->L, integer)) || push_wide(r, integer);
 }
 
 static bool read_float(dump_reader *r) {
   double real;
-  if (!take_float(r, &real)) return false;
+  if (!cursor_take_float(&r->cursor, &real)) return false;
   lua_pushnumber(r->L, real);
   return true;
 }
@@ -386,7 +275,7 @@ static bool read_float(dump_reader *r) {
 static bool read_string(dump_reader *r, unsigned tag) {
   const char *bytes;
   size_t size;
-  if (!take_string(r, tag, &bytes, &size)) return false;
+  if (!cursor_take_string(&r->cursor, tag, &bytes, &size)) return false;
   lua_pushlstring(r->L, bytes, size);
   return true;
 }
@@ -394,9 +283,9 @@ static bool read_string(dump_reader *r, unsigned tag) {
 /* Pushes the value, or leaves something on the stack. */
 static bool read_value(dump_reader *r) {
   unsigned tag;
-  if (!take_tag(r, &tag)) return false;
-  if (is_integer_tag(tag)) return read_integer(r, tag);
-  if (is_string_tag(tag)) return read_string(r, tag);
+  if (!cursor_take_tag(&r->cursor, &tag)) return false;
+  if (cursor_is_integer(tag)) return read_integer(r, tag);
+  if (cursor_is_string(tag)) return read_string(r, tag);
   switch (tag) {
   case DUMP_NULL: lua_pushlightuserdata(r->L, NULL); return true;
   case DUMP_FALSE: lua_pushboolean(r->L, 0); return true;
@@ -408,35 +297,34 @@ static bool read_value(dump_reader *r) {
   case DUMP_REBUILT: return read_nested(r, tag);
   case DUMP_FUNCTION: return read_function(r);
   case DUMP_REFERENCE: return read_reference(r);
-  default: return corrupt(r, r->at - 1, "not a value");
+  default: return cursor_corrupt(&r->cursor, r->cursor.at - 1, "not a value");
   }
 }
 
 static bool read_dump(dump_reader *r) {
   unsigned version;
-  if (!take_tag(r, &version)) return false;
+  if (!cursor_take_tag(&r->cursor, &version)) return false;
   if (version != DUMP_VERSION)
     return fail(r, VDB_UNSUPPORTED,
                 "the value is a binary dump of another version: read it with a newer viperdb");
   if (!read_value(r)) return false;
-  return r->at == r->end || corrupt(r, r->at, "more bytes after the value");
+  return r->cursor.at == r->cursor.end ||
+         cursor_corrupt(&r->cursor, r->cursor.at, "more bytes after the value");
 }
 
 vdb_status dump_decode(lua_State *L, const char *bytes, size_t size, const value_rules *rules,
                        vdb_error *error) {
   int top = lua_gettop(L);
-  dump_reader r = {.L = L,
-                   .bytes = bytes,
-                   .end = bytes + size,
-                   .at = bytes,
-                   .rules = rules,
-                   .numbered = top + 1,
-                   .error = error,
-                   .status = VDB_OK};
+  dump_reader r = {
+      .L = L,
+      .cursor = {.bytes = bytes, .end = bytes + size, .at = bytes, .error = error, .status = VDB_OK},
+      .rules = rules,
+      .numbered = top + 1,
+  };
   if (size > VDB_MAX_VALUE_SIZE) return error_set(error, VDB_TOO_BIG, "a binary dump of more than 1 GiB");
   if (!lua_checkstack(L, STACK_PER_TABLE)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
   lua_pushnil(L);
   if (read_dump(&r)) lua_replace(L, top + 1);
   else lua_settop(L, top);
-  return r.status;
+  return r.cursor.status;
 }

@@ -1,8 +1,8 @@
 /*
 ** dump_write.c - a Lua value as a dump.
 **
-** Items are written as they are met, up to the first nil; the other keys are listed first, in one block of memory that
-** Lua owns, and sorted. No metamethod is called.
+** Items are written as they are met, up to the first nil; the other keys are listed first and sorted. No metamethod is
+** called.
 **
 ** Every table, object and function gets its number before what is in it is written, so a cycle ends at a reference. The
 ** table that knows the numbers also keeps everything alive that has one: a dump function may take it out of the value,
@@ -22,6 +22,7 @@
 #include "bytecode.h"
 #include "class.h"
 #include "dump_format.h"
+#include "dump_keys.h"
 #include "json_markers.h"
 #include "place.h"
 #include "scratch.h"
@@ -121,7 +122,8 @@ static bool write_lua_string(dump_writer *w, int index) {
 
 /* Whether a Lua without integers means an integer by this double. */
 static bool is_meant_whole(double real) {
-  return fabs(real) <= (double)COMPAT_EXACT_DOUBLE && dump_is_whole(real) && (real != 0 || !signbit(real));
+  return fabs(real) <= (double)COMPAT_EXACT_DOUBLE && dump_keys_is_whole(real) &&
+         (real != 0 || !signbit(real));
 }
 
 static bool write_number(dump_writer *w, int index) {
@@ -191,73 +193,6 @@ static bool write_class(dump_writer *w) {
 
 /* ---- Tables ---- */
 
-/* The keys of a table that are not among its items: a block that is a userdata, the strings behind the keys. */
-typedef struct key_list {
-  vdb_key *keys;
-  size_t count;
-  size_t string_bytes;
-} key_list;
-
-/* Takes the key at `index` unless it is one of the items; false if it can't be stored. */
-static bool read_other_key(dump_writer *w, int index, int items, const place *at, vdb_key *key, bool *other) {
-  if (key_read(w->L, index, key) != KEY_STORABLE) {
-    char text[PLACE_SIZE];
-    w->status = error_set(w->error, VDB_TYPE, "%s has a %s as a key: use strings, numbers and booleans",
-                          place_print(w->L, at, text), luaL_typename(w->L, index));
-    return false;
-  }
-  if (key->type == VDB_FLOAT && dump_is_whole(key->number)) *key = vdb_integer((int64_t)key->number);
-  *other = key->type != VDB_INTEGER || key->integer < 1 || key->integer > items;
-  if (key->type != VDB_INTEGER || key->integer != (int64_t)items + 1) return true;
-  return refuse(w, VDB_TYPE, at, "was changed while it was being stored");
-}
-
-static bool count_keys(dump_writer *w, int table, int items, const place *at, key_list *list) {
-  vdb_key key;
-  bool other;
-  for (lua_pushnil(w->L); lua_next(w->L, table); lua_pop(w->L, 1)) {
-    if (!read_other_key(w, -2, items, at, &key, &other)) return false;
-    if (other) list->count++;
-    if (other && key.type == VDB_STRING) list->string_bytes += key.size;
-  }
-  return true;
-}
-
-/* Lists at most the keys that were counted. Nothing here allocates, so no finalizer runs and the strings stay. */
-static bool list_keys(dump_writer *w, int table, int items, const place *at, key_list *list) {
-  char *strings = (char *)(list->keys + list->count);
-  key_list room = *list;
-  vdb_key key;
-  bool other;
-  list->count = 0;
-  for (lua_pushnil(w->L); lua_next(w->L, table); lua_pop(w->L, 1)) {
-    if (!read_other_key(w, -2, items, at, &key, &other)) return false;
-    if (!other) continue;
-    size_t size = key.type == VDB_STRING ? key.size : 0;
-    if (list->count == room.count || size > room.string_bytes)
-      return refuse(w, VDB_TYPE, at, "was changed while it was being stored");
-    if (size > 0) key.string = memcpy(strings, key.string, size);
-    strings += size;
-    room.string_bytes -= size;
-    list->keys[list->count++] = key;
-  }
-  return true;
-}
-
-/* Pushes the block of memory, or nil when there are no other keys. */
-static bool push_keys(dump_writer *w, int table, int items, const place *at, key_list *list) {
-  *list = (key_list){.keys = NULL};
-  if (!count_keys(w, table, items, at, list)) return false;
-  if (list->count == 0) {
-    lua_pushnil(w->L);
-    return true;
-  }
-  list->keys = lua_newuserdata(w->L, list->count * sizeof *list->keys + list->string_bytes);
-  if (!list_keys(w, table, items, at, list)) return false;
-  qsort(list->keys, list->count, sizeof *list->keys, dump_compare_keys);
-  return true;
-}
-
 static bool write_key(dump_writer *w, const vdb_key *key) {
   switch (key->type) {
   case VDB_STRING: return write_string(w, key->string, key->size);
@@ -292,13 +227,14 @@ static bool push_entry(dump_writer *w, int table, const vdb_key *key) {
 }
 
 static bool write_keys(dump_writer *w, int table, int items, const place *outer) {
-  key_list list;
-  if (!push_keys(w, table, items, outer, &list)) return false;
+  dump_keys keys;
+  w->status = dump_keys_push(w->L, table, items, outer, &keys, w->error);
+  if (w->status != VDB_OK) return false;
   int top = lua_gettop(w->L);
   place at = {.outer = outer, .kind = PLACE_FIELD, .number = top + 1};
-  for (size_t i = 0; i < list.count; i++) {
-    if (!push_entry(w, table, &list.keys[i])) return false;
-    bool done = lua_isnil(w->L, top + 2) || (write_key(w, &list.keys[i]) && write_value(w, top + 2, &at));
+  for (size_t i = 0; i < keys.count; i++) {
+    if (!push_entry(w, table, &keys.list[i])) return false;
+    bool done = lua_isnil(w->L, top + 2) || (write_key(w, &keys.list[i]) && write_value(w, top + 2, &at));
     if (!done) return false;
     lua_settop(w->L, top);
   }
