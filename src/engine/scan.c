@@ -15,6 +15,7 @@ typedef struct scan {
   const scan_trust *trust;
   control_totals *totals;
   uint64_t position;
+  uint64_t read; /* lines from the position up to here are good: those of a batch that is not complete */
   record_scratch scratch;
   record_scratch other;
 } scan;
@@ -34,14 +35,13 @@ static bool doubted(const scan *scan_at, uint64_t line) {
   return scan_at->trust->check_values && line >= scan_at->trust->mark;
 }
 
-/* The lines of the batch behind its first line; *end is where the batch ends. */
-static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *first, uint64_t *end,
-                                vdb_error *error) {
+/* The lines of the batch behind its first line. */
+static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *first, vdb_error *error) {
   uint64_t left = first->batch;
-  *end = line + first->line_size;
+  scan_at->read = line + first->line_size;
   while (left > 0) {
     record entry;
-    vdb_status status = look(scan_at, *end, doubted(scan_at, *end), &entry, error);
+    vdb_status status = look(scan_at, scan_at->read, doubted(scan_at, scan_at->read), &entry, error);
     if (status != VDB_OK) return status;
     left--;
     if (entry.batch != left)
@@ -49,7 +49,7 @@ static vdb_status look_at_batch(scan *scan_at, uint64_t line, const record *firs
                        "the batch that begins at byte %llu of " KEY_LOG_NAME
                        " is not complete: run viperdb.repair",
                        (unsigned long long)line);
-    *end += entry.line_size;
+    scan_at->read += entry.line_size;
   }
   return VDB_OK;
 }
@@ -81,23 +81,23 @@ static vdb_status apply_until(scan *scan_at, uint64_t end, vdb_error *error) {
 
 static vdb_status read_next(scan *scan_at, vdb_error *error) {
   record entry;
-  uint64_t end;
+  scan_at->read = scan_at->position;
   vdb_status status = look(scan_at, scan_at->position, doubted(scan_at, scan_at->position), &entry, error);
-  if (status == VDB_OK) status = look_at_batch(scan_at, scan_at->position, &entry, &end, error);
-  return status == VDB_OK ? apply_until(scan_at, end, error) : status;
+  if (status == VDB_OK) status = look_at_batch(scan_at, scan_at->position, &entry, error);
+  return status == VDB_OK ? apply_until(scan_at, scan_at->read, error) : status;
 }
 
-/* Whether an intact line stands anywhere behind `from`. */
-static bool good_line_behind(scan *scan_at, uint64_t from) {
+/* Whether an intact line begins anywhere from `from` on. */
+static bool good_line_from(scan *scan_at, uint64_t from) {
   const log_file *log = &scan_at->view->key_log;
   for (;;) {
-    const char *newline = memchr(log->base + from, '\n', (size_t)(log->size - from));
-    if (newline == NULL) return false;
-    from = (uint64_t)(newline - log->base) + 1;
     while (from < log->size && log->base[from] == '\n') from++;
     record entry;
     if (from >= log->size) return false;
     if (look(scan_at, from, true, &entry, NULL) == VDB_OK) return true;
+    const char *newline = memchr(log->base + from, '\n', (size_t)(log->size - from));
+    if (newline == NULL) return false;
+    from = (uint64_t)(newline - log->base) + 1;
   }
 }
 
@@ -115,7 +115,7 @@ static vdb_status scan_lines(scan *scan_at, vdb_error *error) {
   vdb_status status = VDB_OK;
   while (status == VDB_OK && skip_blank(scan_at)) status = read_next(scan_at, error);
   if (status != VDB_CORRUPT || scan_at->position < scan_at->trust->mark) return status;
-  if (!scan_at->trust->marked && good_line_behind(scan_at, scan_at->position)) return status;
+  if (!scan_at->trust->marked && good_line_from(scan_at, scan_at->read)) return status;
   return VDB_OK;
 }
 
