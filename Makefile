@@ -152,7 +152,7 @@ TESTS = $(foreach lua,$(LUAS) luajit-with-5.1,$(SPECS:%=$(lua):%)) \
 test:
 	@tools/need build $(LUAS) $(LUAS:%=demo:%) test
 	@$(MAKE) --no-print-directory test-programs
-	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove -j$(JOBS) --exec tools/run-test $(TESTS)
+	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove --timer -j$(JOBS) --exec tools/run-test $(TESTS)
 
 test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,nvim)
 
