@@ -68,10 +68,10 @@ static vdb_status map_page(control_handle *control, vdb_error *error) {
 
 static vdb_status explain_open(const control_handle *control, vdb_error *error) {
   if (control->readonly && errno == ENOENT) return VDB_ABSENT;
-  if (errno == EINVAL || errno == ELOOP)
-    return error_set(error, VDB_UNSUPPORTED, CONTROL_NAME " is not a regular file: move it away");
-  return error_system(error,
-                      "cannot open " CONTROL_NAME " (a store that may only be read is opened with readonly)");
+  if (errno == EACCES || errno == EROFS)
+    return error_system(error, "cannot open " CONTROL_NAME
+                               " (a store that may only be read is opened with readonly)");
+  return error_open(error, CONTROL_NAME);
 }
 
 /* A short file is filled up with written zeros, not by truncation: a hole could not be stored to on a full disk. */
@@ -186,13 +186,13 @@ bool control_use_alone(control_handle *control) {
   return lock_byte(control, CONTROL_USE, OS_LOCK_EXCLUSIVE);
 }
 
+void control_leave_use(control_handle *control) {
+  lock_byte(control, CONTROL_USE, OS_UNLOCK);
+}
+
 vdb_status control_use_shared(control_handle *control, vdb_error *error) {
   if (lock_byte(control, CONTROL_USE, OS_LOCK_SHARED)) return VDB_OK;
   return error_system(error, "cannot lock " CONTROL_NAME);
-}
-
-void control_leave_use(control_handle *control) {
-  lock_byte(control, CONTROL_USE, OS_UNLOCK);
 }
 
 bool control_try_reclaim(control_handle *control) {

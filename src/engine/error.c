@@ -70,5 +70,19 @@ vdb_status error_system(vdb_error *error, const char *format, ...) {
   if (strerror_r(number, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", number);
   size_t used = strlen(error->message);
   snprintf(error->message + used, sizeof error->message - used, ": %s", reason);
+  errno = number;
   return status;
+}
+
+vdb_status error_open(vdb_error *error, const char *name) {
+  switch (errno) {
+  case EINVAL:
+  case ELOOP: return error_set(error, VDB_UNSUPPORTED, "%s is not a regular file: move it away", name);
+  case EPERM:
+    return error_set(error, VDB_UNSUPPORTED,
+                     "%s belongs to another user than the store's folder, or everybody may write to it: "
+                     "make sure that it is yours",
+                     name);
+  default: return error_system(error, "cannot open %s", name);
+  }
 }

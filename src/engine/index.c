@@ -255,9 +255,7 @@ vdb_status index_open(hash_index *index, int folder, bool readonly, uint64_t gen
   index->readonly = readonly;
   index->file = os_open_regular(folder, index->name, readonly ? O_RDONLY : O_RDWR, &status);
   if (index->file < 0 && errno == ENOENT) return VDB_ABSENT;
-  if (index->file < 0 && (errno == EINVAL || errno == ELOOP))
-    return error_set(error, VDB_UNSUPPORTED, "%s is not a regular file: move it away", index->name);
-  if (index->file < 0) return error_system(error, "cannot open %s", index->name);
+  if (index->file < 0) return error_open(error, index->name);
   index->file_size = (uint64_t)status.st_size;
   vdb_status result = VDB_ABSENT;
   if (index->file_size >= 2 * INDEX_BLOCK) result = index_cover(index, 2 * INDEX_BLOCK, error);

@@ -32,15 +32,9 @@ void log_init(log_file *log, const char *name, char filler) {
   *log = (log_file){.file = -1, .name = name, .filler = filler};
 }
 
-static vdb_status explain_open(const log_file *log, vdb_error *error) {
-  if (errno == EINVAL || errno == ELOOP)
-    return error_set(error, VDB_UNSUPPORTED, "%s is not a regular file: move it away", log->name);
-  return error_system(error, "cannot open %s", log->name);
-}
-
 vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, vdb_error *error) {
   log->file = os_open_regular(folder, log->name, flags, status);
-  if (log->file < 0) return explain_open(log, error);
+  if (log->file < 0) return error_open(error, log->name);
   log->size = (uint64_t)status->st_size;
   return VDB_OK;
 }

@@ -129,6 +129,7 @@ os_table os = {
     .random = real_random,
     .clock = real_clock,
     .sleep = real_sleep,
+    .user = geteuid,
     .size_limit = real_size_limit,
 #ifdef OS_STEPS
     .step = no_step,
@@ -163,6 +164,14 @@ int os_read_all(int file, void *bytes, size_t size, uint64_t offset) {
   return 0;
 }
 
+/* Whether nobody else could have put this file here, or could change it at will. */
+static bool trustworthy(int folder, const struct stat *status) {
+  struct stat around;
+  if (status->st_mode & S_IWOTH) return false;
+  if (status->st_uid == os.user()) return true;
+  return os.status(folder, &around) == 0 && status->st_uid == around.st_uid;
+}
+
 int os_open_regular(int folder, const char *name, int flags, struct stat *status) {
   int file;
   do {
@@ -175,6 +184,7 @@ int os_open_regular(int folder, const char *name, int flags, struct stat *status
   int reason = 0;
   if (os.status(file, status) != 0) reason = errno;
   else if (!S_ISREG(status->st_mode)) reason = EINVAL;
+  else if (!trustworthy(folder, status)) reason = EPERM;
   if (reason == 0) return file;
   os.close(file);
   errno = reason;

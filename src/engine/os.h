@@ -46,6 +46,7 @@ typedef struct os_table {
   int (*random)(void *bytes, size_t size);                     /* getrandom; 0 or -1 */
   int (*clock)(int clock, int64_t *nanoseconds);               /* clock_gettime */
   int (*sleep)(int64_t nanoseconds);                           /* nanosleep */
+  uid_t (*user)(void);                                         /* geteuid */
   int (*size_limit)(uint64_t *bytes);                          /* getrlimit RLIMIT_FSIZE */
 #ifdef OS_STEPS
   void (*step)(const char *name); /* test builds: called at each named step of a write */
@@ -67,7 +68,8 @@ int os_read_all(int file, void *bytes, size_t size, uint64_t offset);
 
 /*
 ** Opens a file that must be regular. -1 and errno: ELOOP for a symbolic link, EINVAL for anything else that is
-** not a regular file, whatever open itself says of it. Never waits (a FIFO would) and never touches a device.
+** not a regular file, whatever open itself says of it; EPERM when everybody may write to it, or when it belongs to
+** somebody who is neither this process's user nor the owner of the folder. Never waits (a FIFO would) and never touches a device.
 */
 int os_open_regular(int folder, const char *name, int flags, struct stat *status);
 

@@ -92,7 +92,10 @@ static vdb_status finish_reclaim(vdb_store *store, const char *boot, vdb_error *
 
 /* Going on ----------------------------------------------------------------------------------------------------- */
 
-/* VDB_ABSENT when the index is of no use. */
+/*
+** VDB_ABSENT when the index is of no use. "Open" must be on the disk before the first write can be: or else, after a
+** power loss, "closed" would vouch for an index that knows lines which the log lost.
+*/
 static vdb_status resume(vdb_store *store, store_view *view, const found_files *files, const char *boot,
                          vdb_error *error) {
   control_page *page = store->control.page;
@@ -106,7 +109,12 @@ static vdb_status resume(vdb_store *store, store_view *view, const found_files *
   bool closed = atomic_load(&page->state) == CONTROL_CLOSED;
   atomic_store(&page->state, CONTROL_OPEN);
   store->view = view;
-  return closed ? VDB_OK : store_repair(store, error);
+  status = closed ? control_sync(&store->control, error) : store_repair(store, error);
+  if (status != VDB_OK) {
+    index_close(&view->index);
+    store->view = NULL;
+  }
+  return status;
 }
 
 /* Making anew -------------------------------------------------------------------------------------------------- */
@@ -194,6 +202,27 @@ static vdb_status make_index(vdb_store *store, store_view *view, const scan_trus
   return status;
 }
 
+/*
+** After a failed sync the kernel may take pages for clean that never reached the disk. Writing them again makes them
+** dirty, so that the next sync means what it says.
+*/
+static vdb_status write_again(log_file *log, uint64_t from, uint64_t to, vdb_error *error) {
+  vdb_status status = log_cover(log, to, error);
+  if (status != VDB_OK) return status;
+  if (from < to && os_write_all(log->file, log->base + from, (size_t)(to - from), from) != 0)
+    return error_system(error, "cannot write %s again after a failed sync", log->name);
+  return log_sync(log, error);
+}
+
+static vdb_status rewrite_after_failed_sync(const control_page *page, store_view *view,
+                                            const control_totals *totals, vdb_error *error) {
+  control_mark mark = {0};
+  if (!control_usable(page) || atomic_load(&page->failed) == 0) return VDB_OK;
+  (void)control_get_mark(page, &mark);
+  vdb_status status = write_again(&view->value_log, mark.value_log, totals->value_log_end, error);
+  return status == VDB_OK ? write_again(&view->key_log, mark.key_log, totals->committed, error) : status;
+}
+
 static vdb_status remake(vdb_store *store, store_view *view, const found_files *files, const char *boot,
                          vdb_error *error) {
   control_page *page = store->control.page;
@@ -203,6 +232,7 @@ static vdb_status remake(vdb_store *store, store_view *view, const found_files *
   vdb_status status = make_index(store, view, &trust, &totals, error);
   if (status == VDB_OK) status = keep_lost(store, view, &totals, error);
   if (status == VDB_OK) status = cut_logs(view, &totals, error);
+  if (status == VDB_OK) status = rewrite_after_failed_sync(page, view, &totals, error);
   if (status != VDB_OK) return status;
   start_page(page, view, files, boot, &totals);
   status = control_reset_locks(page, error);
@@ -227,7 +257,7 @@ vdb_status recover_store(vdb_store *store, vdb_error *error) {
   if (status == VDB_OK) {
     bool fits = control_usable(page) && page_fits(page, &files, boot);
     status = fits ? resume(store, view, &files, boot, error) : VDB_ABSENT;
-    if (status == VDB_ABSENT) status = remake(store, view, &files, boot, error);
+    if (status == VDB_ABSENT || status == VDB_CORRUPT) status = remake(store, view, &files, boot, error);
   }
   if (status == VDB_OK) status = mark_open(store, error);
   if (store->view != view) view_release(view);
@@ -236,29 +266,43 @@ vdb_status recover_store(vdb_store *store, vdb_error *error) {
 
 /* In memory ---------------------------------------------------------------------------------------------------- */
 
-vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
-  char boot[OS_BOOT_SIZE];
+/* What the page in the folder, which must not be written to, says about the logs. */
+static scan_trust trust_of_folder(int folder, const found_files *files) {
+  control_handle control;
+  control_init(&control);
+  if (control_open(&control, folder, true, NULL) != VDB_OK)
+    return (scan_trust){.check_values = files->marked_open};
+  scan_trust trust = trust_of(control.page, files);
+  control_close(&control);
+  return trust;
+}
+
+static vdb_status fill_memory(vdb_store *store, store_view *view, vdb_error *error) {
   found_files files;
   control_totals totals = {0};
-  swap_file swap;
+  char boot[OS_BOOT_SIZE];
   os_boot(boot);
-  if (swap_read(store->folder, &swap, NULL) != VDB_ABSENT)
-    return error_set(error, VDB_UNSUPPORTED,
-                     "a reclaim was interrupted: open the store for writing once, so that it is "
-                     "finished");
-  vdb_status status = control_open_private(&store->control, error);
-  if (status != VDB_OK) return status;
-  store_view *view = view_new();
-  if (view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
-  store->view = view;
   view->generation = 2;
-  status = open_logs(store, view, &files, error);
-  scan_trust trust = {.check_values = files.marked_open};
-  if (status == VDB_OK) status = make_index(store, view, &trust, &totals, error);
+  vdb_status status = open_logs(store, view, &files, error);
+  if (status != VDB_OK) return status;
+  scan_trust trust = trust_of_folder(store->folder, &files);
+  status = make_index(store, view, &trust, &totals, error);
   if (status != VDB_OK) return status;
   start_page(store->control.page, view, &files, boot, &totals);
   atomic_store(&store->control.page->generation, view->generation);
   return VDB_OK;
+}
+
+vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
+  swap_file swap;
+  if (swap_read(store->folder, &swap, NULL) != VDB_ABSENT)
+    return error_set(error, VDB_UNSUPPORTED,
+                     "a reclaim was interrupted: open the store for writing once, so that it is finished");
+  vdb_status status = control_open_private(&store->control, error);
+  if (status != VDB_OK) return status;
+  store->view = view_new();
+  if (store->view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
+  return fill_memory(store, store->view, error);
 }
 
 /* The clean end ------------------------------------------------------------------------------------------------ */

@@ -95,7 +95,7 @@ vdb_status swap_read(int folder, swap_file *swap, vdb_error *error) {
   struct stat status;
   int file = os_open_regular(folder, SWAP_NAME, O_RDONLY, &status);
   if (file < 0 && errno == ENOENT) return VDB_ABSENT;
-  if (file < 0) return error_system(error, "cannot open " SWAP_NAME);
+  if (file < 0) return error_open(error, SWAP_NAME);
   char text[SWAP_SIZE + 1] = {0};
   vdb_status result = VDB_CORRUPT;
   if (status.st_size < SWAP_SIZE && os_read_all(file, text, (size_t)status.st_size, 0) == 0 &&
@@ -141,7 +141,7 @@ static vdb_status identify(int folder, const char *name, control_identity *ident
                            vdb_error *error) {
   struct stat status;
   int file = os_open_regular(folder, name, O_RDONLY, &status);
-  if (file < 0) return error_system(error, "cannot open %s", name);
+  if (file < 0) return error_open(error, name);
   *identity = control_identify(&status);
   *size = (uint64_t)status.st_size;
   os.close(file);
