@@ -114,11 +114,19 @@ void control_close(control_handle *control) {
   control_init(control);
 }
 
+/* Writers may be at work: a `committed` that is an old one by the time the totals are looked at says nothing. */
+static bool has_totals(const control_page *page) {
+  for (;;) {
+    uint64_t committed = atomic_load_explicit(&page->committed, memory_order_acquire);
+    if (page->totals[0].committed == committed || page->totals[1].committed == committed) return true;
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&page->committed, memory_order_relaxed) == committed) return false;
+  }
+}
+
 bool control_usable(const control_page *page) {
   if (memcmp(page->magic, MAGIC, sizeof page->magic) != 0 || page->version != VERSION) return false;
-  if (page->layout != LAYOUT || page->boot[sizeof page->boot - 1] != '\0') return false;
-  uint64_t committed = atomic_load_explicit(&page->committed, memory_order_acquire);
-  return page->totals[0].committed == committed || page->totals[1].committed == committed;
+  return page->layout == LAYOUT && page->boot[sizeof page->boot - 1] == '\0' && has_totals(page);
 }
 
 static int make_lock(pthread_mutex_t *lock) {
@@ -279,11 +287,14 @@ void control_commit(control_page *page, const control_totals *next) {
   OS_STEP("committed");
 }
 
+/* At every moment one of the two belongs to `committed`: somebody may be opening the store. */
 void control_place(control_page *page, const control_totals *totals) {
-  page->totals[0] = *totals;
-  page->totals[1] = *totals;
+  unsigned old = which(page);
+  page->totals[1 - old] = *totals;
   atomic_store_explicit(&page->value_log_end, totals->value_log_end, memory_order_release);
   atomic_store_explicit(&page->committed, totals->committed, memory_order_release);
+  atomic_thread_fence(memory_order_seq_cst);
+  page->totals[old] = *totals;
 }
 
 static uint32_t mark_check(const control_mark *mark) {
