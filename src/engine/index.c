@@ -243,11 +243,13 @@ vdb_status index_create(hash_index *index, int folder, uint64_t generation, vdb_
   return status;
 }
 
-static bool usable(const hash_index *index, uint64_t generation) {
+/* Writers may make the file longer and take blocks while it is being opened: so the blocks are asked for first. */
+static bool usable(hash_index *index, uint64_t generation) {
   const index_header *header = header_of(index);
-  return memcmp(header->magic, MAGIC, sizeof header->magic) == 0 && header->version == VERSION &&
-         header->block == INDEX_BLOCK && header->generation == generation &&
-         atomic_load(&header->blocks) <= index->file_size / INDEX_BLOCK;
+  if (memcmp(header->magic, MAGIC, sizeof header->magic) != 0 || header->version != VERSION) return false;
+  if (header->block != INDEX_BLOCK || header->generation != generation) return false;
+  uint64_t blocks = atomic_load(&header->blocks);
+  return blocks <= UINT32_MAX && index_cover(index, blocks * INDEX_BLOCK, NULL) == VDB_OK;
 }
 
 vdb_status index_open(hash_index *index, int folder, bool readonly, uint64_t generation, vdb_error *error) {
