@@ -75,6 +75,8 @@ struct reclaim_job {
   size_t count, room, copied;
   char *kept; /* key texts that the key log has in other words */
   size_t kept_size, kept_room;
+  char *text; /* the key that is being looked up */
+  size_t text_room;
   sorter_state sorter;
   record_scratch scratch;
 };
@@ -115,6 +117,7 @@ static void free_job(reclaim_job *job) {
   free(job->lines);
   free(job->spare_lines);
   free(job->kept);
+  free(job->text);
   free(job);
 }
 
@@ -200,10 +203,14 @@ static vdb_status read_line(reclaim_job *job, uint64_t end, record *entry, vdb_e
   return view_read_line(job->source, job->position, entry, &job->scratch, error);
 }
 
+/* The lookup may map the key log anew, so the key, which may lie there, is copied to job->text first. */
 static vdb_status is_newest(reclaim_job *job, const char *key, size_t size, uint64_t line, bool *newest,
                             vdb_error *error) {
   store_found found;
-  vdb_status status = view_find(job->source, &job->target.scratch, key, size, &found, error);
+  *newest = false;
+  if (!grow((void **)&job->text, &job->text_room, size, 1)) return no_memory(error);
+  memcpy(job->text, key, size);
+  vdb_status status = view_find(job->source, &job->target.scratch, job->text, size, &found, error);
   *newest = status == VDB_OK && found.exists && found.line == line;
   return status;
 }
@@ -285,11 +292,9 @@ static vdb_status follow_line(reclaim_job *job, uint64_t end, vdb_error *error) 
   if (status != VDB_OK) return status;
   uint64_t line = job->position;
   bool newest;
-  if (!grow((void **)&job->kept, &job->kept_room, entry.key_size, 1)) return no_memory(error);
-  memcpy(job->kept, entry.key, entry.key_size);
   job->position += entry.line_size;
-  status = is_newest(job, job->kept, entry.key_size, line, &newest, error);
-  return status == VDB_OK && newest ? copy_record(job, line, &entry, job->kept, error) : status;
+  status = is_newest(job, entry.key, entry.key_size, line, &newest, error);
+  return status == VDB_OK && newest ? copy_record(job, line, &entry, job->text, error) : status;
 }
 
 /* Follows to `end`, or until the time is over; VDB_ABSENT when it got to the end. */
