@@ -24,7 +24,7 @@
 /* Folders ----------------------------------------------------------------------------------------------- */
 
 #define FOLDERS 512
-static char *folder_paths[FOLDERS];
+static char store_paths[FOLDERS][256];
 static int folder_count;
 static pid_t folder_owner;
 
@@ -36,31 +36,25 @@ static inline void run(const char *format, const char *path) {
 
 static inline void remove_folders(void) {
   if (getpid() != folder_owner) return;
-  for (int i = 0; i < folder_count; i++) {
-    run("rm -rf '%s'", folder_paths[i]);
-    free(folder_paths[i]);
-  }
+  for (int i = 0; i < folder_count; i++) run("rm -rf \"$(dirname '%s')\"", store_paths[i]);
   folder_count = 0;
 }
 
 /* A path for a store in a new folder; the store's own folder is not there yet. */
 static inline const char *new_path(void) {
   const char *top = getenv("TMPDIR");
-  char path[512];
-  snprintf(path, sizeof path, "%s/viperdb-test-XXXXXX", top != NULL ? top : "/tmp");
+  char *path = store_paths[folder_count < FOLDERS ? folder_count : 0];
   if (folder_count == 0) {
     folder_owner = getpid();
     atexit(remove_folders);
   }
+  snprintf(path, sizeof *store_paths, "%s/viperdb-test-XXXXXX", top != NULL ? top : "/tmp");
   if (folder_count == FOLDERS || mkdtemp(path) == NULL) {
     printf("Bail out! cannot make a folder for the test\n");
     exit(1);
   }
-  folder_paths[folder_count] = strdup(path);
   folder_count++;
-  static char store_path[600];
-  snprintf(store_path, sizeof store_path, "%s/store", path);
-  return strdup(store_path);
+  return strcat(path, "/store");
 }
 
 static inline const char *file_path(const char *path, const char *name) {
