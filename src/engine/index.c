@@ -244,12 +244,17 @@ vdb_status index_create(hash_index *index, int folder, uint64_t generation, vdb_
 }
 
 /* Writers may make the file longer and take blocks while it is being opened: so the blocks are asked for first. */
-static bool usable(hash_index *index, uint64_t generation) {
+static bool usable(const hash_index *index, uint64_t generation) {
   const index_header *header = header_of(index);
-  if (memcmp(header->magic, MAGIC, sizeof header->magic) != 0 || header->version != VERSION) return false;
-  if (header->block != INDEX_BLOCK || header->generation != generation) return false;
-  uint64_t blocks = atomic_load(&header->blocks);
-  return blocks <= UINT32_MAX && index_cover(index, blocks * INDEX_BLOCK, NULL) == VDB_OK;
+  return memcmp(header->magic, MAGIC, sizeof header->magic) == 0 && header->version == VERSION &&
+         header->block == INDEX_BLOCK && header->generation == generation &&
+         atomic_load(&header->blocks) <= UINT32_MAX;
+}
+
+/* A writer may be making the file longer, so its length is asked for after the number of blocks. */
+static bool complete(hash_index *index) {
+  uint64_t blocks = atomic_load_explicit(&header_of(index)->blocks, memory_order_acquire);
+  return index_cover(index, blocks * INDEX_BLOCK, NULL) == VDB_OK;
 }
 
 vdb_status index_open(hash_index *index, int folder, bool readonly, uint64_t generation, vdb_error *error) {
@@ -261,7 +266,7 @@ vdb_status index_open(hash_index *index, int folder, bool readonly, uint64_t gen
   index->file_size = (uint64_t)status.st_size;
   vdb_status result = VDB_ABSENT;
   if (index->file_size >= 2 * INDEX_BLOCK) result = index_cover(index, 2 * INDEX_BLOCK, error);
-  if (result == VDB_OK && !usable(index, generation)) result = VDB_ABSENT;
+  if (result == VDB_OK && !(usable(index, generation) && complete(index))) result = VDB_ABSENT;
   if (result == VDB_OK) memcpy(index->seed, header_of(index)->seed, sizeof index->seed);
   else index_close(index);
   return result;

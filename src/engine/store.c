@@ -85,13 +85,25 @@ static vdb_status open_writable(vdb_store *store, vdb_error *error) {
 }
 
 /*
+** A writer is in the middle of a write for less than a microsecond, if it is not dead; what a dead one left half done
+** is seen only by who repairs it.
+*/
+static bool applied_soon(const control_page *page) {
+  for (int tries = 0; tries < 100; tries++) {
+    bool applied = atomic_load(&page->applied) == atomic_load(&page->committed);
+    if (applied && atomic_load(&page->unrepaired) == 0) return true;
+    os.sleep(100 * 1000);
+  }
+  return false;
+}
+
+/*
 ** Whether a read-only handle may use the shared page and index as they are, and so follow what writers do. After an
 ** unclean end in another boot the logs and the index may not fit together.
 */
 static bool page_in_order(const control_page *page) {
   if (!control_usable(page) || atomic_load(&page->generation) % 2 != 0) return false;
-  if (atomic_load(&page->unrepaired) != 0 || atomic_load(&page->applied) != atomic_load(&page->committed))
-    return false;
+  if (!applied_soon(page)) return false;
   char boot[OS_BOOT_SIZE];
   os_boot(boot);
   return atomic_load(&page->state) == CONTROL_CLOSED || strcmp(boot, page->boot) == 0;
