@@ -396,30 +396,6 @@ static void test_what_prints_longer_than_it_stands(void) {
   ok(crc != 0 && crc_of_repeated("{", "\"\":0,", "\"\":1}") == crc, "many names are checked as the last");
 }
 
-static void test_key_lookup(void) {
-  bool ours;
-  size_t size = sizeof hello_line - 1;
-  ok(record_has_key(hello_line, size, "\"hello\"", 7, &ours) && ours, "a lookup finds the key of a line");
-  ok(!record_has_key(hello_line, size, "\"hell\"", 6, &ours) && ours, "and sees that a key is another");
-  ok(record_has_key("{\"key\": 12, \"ti", 15, "12", 2, &ours) && ours, "nothing behind the key is looked at");
-  ok(!record_has_key("{\"key\": 12, \"ti", 15, "1", 1, &ours) && ours, "12 is not 1");
-  ok(!record_has_key("{\"key\": 1.0, \"t", 15, "1", 1, &ours) && !ours,
-     "1.0 may be 1: the line must be parsed");
-  ok(!record_has_key("{\"key\": \"\\u0061\", ", 18, "\"a\"", 3, &ours) && !ours,
-     "so must a line with foreign escapes");
-  ok(!record_has_key("{\"type\": \"set\", \"key\": 1, ", 26, "1", 1, &ours) && !ours,
-     "and one in another order");
-  unsigned wrong = 0;
-  for (size_t left = 0; left < size; left++) {
-    char *copy = malloc(left + 1);
-    memcpy(copy, hello_line, left);
-    bool found = record_has_key(copy, left, "\"hello\"", 7, &ours);
-    wrong += found != (left >= 37) || ours != found;
-    free(copy);
-  }
-  ok(wrong == 0, "a key that is cut off is not found");
-}
-
 /* Puts every byte in every place: what is still read as intact must say the same. */
 static void no_damage_unseen(const char *line, const char *value) {
   char damaged[512];
@@ -473,7 +449,6 @@ int main(int count, char **arguments) {
   test_what_is_no_line();
   test_limits();
   test_what_prints_longer_than_it_stands();
-  test_key_lookup();
   test_damage();
   test_encodings();
   record_scratch_free(&scratch);

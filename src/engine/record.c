@@ -221,14 +221,3 @@ vdb_status record_parse(const char *line, size_t size, record *entry, record_scr
   if (parse_ours(line, size, entry)) return VDB_OK;
   return record_parse_foreign(line, size, entry, scratch);
 }
-
-bool record_has_key(const char *line, size_t size, const char *key, size_t key_size, bool *ours) {
-  record entry;
-  cursor c = {line, line + (size > RECORD_LINE_MAX ? RECORD_LINE_MAX : size)};
-  *ours = false;
-  if (!take_head(&c, &entry)) return false;
-  cursor behind = c;
-  if (take(&behind, key, key_size) && TAKE(&behind, ", ")) return *ours = true;
-  *ours = take_key(&c, &entry);
-  return false;
-}

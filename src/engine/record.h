@@ -90,14 +90,6 @@ vdb_status record_parse(const char *line, size_t size, record *entry, record_scr
 /* Whether the checksum fits the line and, for RECORD_SET, these value bytes (value_size of them). */
 bool record_intact(const record *entry, const void *value);
 
-/*
-** Whether the line at line[0 .. size) has this key text, with nothing else parsed: the quick no of a lookup.
-** *ours tells whether the answer stands: false for a line in another order, or with another text than the
-** canonical one for its key, which must be parsed. What comes behind the key is not looked at: a yes says
-** nothing about the rest of the line.
-*/
-bool record_has_key(const char *line, size_t size, const char *key, size_t key_size, bool *ours);
-
 /* The name as it stands in a line ("json" ...); the reverse returns false for an unknown name. */
 const char *record_encoding_name(vdb_encoding encoding);
 bool record_encoding_named(const char *name, size_t size, vdb_encoding *encoding);
