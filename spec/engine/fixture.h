@@ -23,8 +23,8 @@
 
 /* Folders ----------------------------------------------------------------------------------------------- */
 
-#define FOLDERS 512
-static char store_paths[FOLDERS][256];
+#define FOLDERS 4096
+static char store_paths[FOLDERS][128];
 static int folder_count;
 static pid_t folder_owner;
 
