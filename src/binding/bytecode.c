@@ -49,16 +49,16 @@ static vdb_status check(lua_State *L, int index, const char *place, vdb_error *e
   if (lua_iscfunction(L, index))
     return error_set(error, VDB_TYPE, "%s is a function written in C, which can't be stored", place);
   const char *upvalue = find_upvalue(L, index);
-  if (upvalue != NULL)
+  if (has_own_environment(L, index) || (upvalue != NULL && strcmp(upvalue, "_ENV") == 0))
     return error_set(
         error, VDB_TYPE,
-        "%s is a function that uses '%s' from around it, which would be lost: pass it as an argument", place,
-        upvalue);
-  if (has_own_environment(L, index))
-    return error_set(error, VDB_TYPE,
-                     "%s is a function with an environment of its own, which would be lost: use the globals",
-                     place);
-  return VDB_OK;
+        "%s is a function with an environment of its own, which would be lost: let it use the globals",
+        place);
+  if (upvalue == NULL) return VDB_OK;
+  return error_set(
+      error, VDB_TYPE,
+      "%s is a function that uses '%s' from around it, which would be lost: pass it as an argument", place,
+      upvalue);
 }
 
 vdb_status bytecode_write(lua_State *L, int index, const char *place, buffer *out, vdb_error *error) {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../engine/error.h"
-#include "dump_keys.h"
 
 bool cursor_corrupt(dump_cursor *c, const char *at, const char *what) {
   if (at >= c->end) what = "it ends too early";
@@ -82,7 +81,7 @@ bool cursor_take_string(dump_cursor *c, unsigned tag, const char **bytes, size_t
 static bool take_float_key(dump_cursor *c, const char *start, vdb_key *key) {
   key->type = VDB_FLOAT;
   if (!cursor_take_float(c, &key->number)) return false;
-  return !dump_keys_is_whole(key->number) || cursor_corrupt(c, start, "a float as a key that is an integer");
+  return !key_is_whole(key->number) || cursor_corrupt(c, start, "a float as a key that is an integer");
 }
 
 bool cursor_take_key(dump_cursor *c, vdb_key *key) {

@@ -28,6 +28,8 @@
 #ifndef VIPERDB_DUMP_FORMAT_H
 #define VIPERDB_DUMP_FORMAT_H
 
+#pragma GCC visibility push(hidden)
+
 #define DUMP_VERSION 1
 
 enum dump_tag {
@@ -53,5 +55,7 @@ enum dump_tag {
 #define DUMP_SHORT_STRING_SIZE 63 /* bytes of the longest string whose size is in its tag */
 #define DUMP_INTEGER_BYTES 8
 #define DUMP_SIZE_BYTES 4
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,5 +1,5 @@
 /*
-** dump_keys.c - keys of tables as a dump has them.
+** dump_keys.c - keys of tables in the order of a dump.
 **
 ** A table is walked twice, to see how much memory its keys need and to put them there. Getting that memory may run
 ** finalizers, which may change the table in between: keys that went are not missed, new ones are an error.
@@ -10,10 +10,6 @@
 #include <string.h>
 
 #include "../engine/error.h"
-
-bool dump_keys_is_whole(double real) {
-  return real >= -9223372036854775808.0 && real < 9223372036854775808.0 && (double)(int64_t)real == real;
-}
 
 /* ---- The order ---- */
 
@@ -71,7 +67,7 @@ static bool next_key(key_walk *walk) {
   while (lua_next(walk->L, walk->table)) {
     if (key_read(walk->L, -2, key) != KEY_STORABLE) return fail_key(walk);
     lua_pop(walk->L, 1);
-    if (key->type == VDB_FLOAT && dump_keys_is_whole(key->number)) *key = vdb_integer((int64_t)key->number);
+    if (key->type == VDB_FLOAT && key_is_whole(key->number)) *key = vdb_integer((int64_t)key->number);
     if (key->type != VDB_INTEGER || key->integer < 1 || key->integer > (int64_t)walk->items + 1) return true;
     if (key->integer > walk->items) return fail_changed(walk);
   }

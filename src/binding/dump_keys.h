@@ -1,5 +1,5 @@
 /*
-** dump_keys.h - keys of tables as a dump has them: what is one key, and which comes first.
+** dump_keys.h - keys of tables in the order of a dump.
 */
 #ifndef VIPERDB_DUMP_KEYS_H
 #define VIPERDB_DUMP_KEYS_H
@@ -9,9 +9,6 @@
 #include "place.h"
 
 #pragma GCC visibility push(hidden)
-
-/* Whether the float is the same key as a 64-bit integer. */
-bool dump_keys_is_whole(double real);
 
 /* The order of dump_format.h, for qsort. Takes two vdb_key, without floats that are whole. */
 int dump_keys_compare(const void *one, const void *other);

@@ -15,6 +15,10 @@
 
 /* From Lua. */
 
+bool key_is_whole(double real) {
+  return real >= -9223372036854775808.0 && real < 9223372036854775808.0 && (double)(int64_t)real == real;
+}
+
 static vdb_key read_number(lua_State *L, int index) {
   if (compat_is_integer(L, index)) return vdb_integer(compat_to_integer(L, index));
   return vdb_float(lua_tonumber(L, index));

@@ -16,6 +16,9 @@ typedef enum key_kind {
   KEY_FOREIGN /* of a type that a Lua table takes and a store doesn't */
 } key_kind;
 
+/* Whether the float is the same key as a 64-bit integer. */
+bool key_is_whole(double real);
+
 /* Reads the key at `index`. Its string is borrowed from the Lua value. */
 key_kind key_read(lua_State *L, int index, vdb_key *key);
 

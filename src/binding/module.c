@@ -90,22 +90,24 @@ static int json_value(lua_State *L) {
   return 1;
 }
 
-/* viperdb.core.dump_encode(value) -> bytes. A value with functions is refused. */
+/* viperdb.core.dump_encode(value [, functions]) -> bytes */
 static int dump_bytes(lua_State *L) {
   vdb_error error;
   luaL_checkany(L, 1);
+  value_rules rules = {.functions = lua_toboolean(L, 2)};
   buffer *bytes = scratch_push_buffer(L);
-  if (dump_encode(L, 1, &(value_rules){0}, bytes, &error) != VDB_OK) return handle_failure(L, &error);
+  if (dump_encode(L, 1, &rules, bytes, &error) != VDB_OK) return handle_failure(L, &error);
   lua_pushlstring(L, bytes->bytes, bytes->size);
   return 1;
 }
 
-/* viperdb.core.dump_decode(bytes) -> value */
+/* viperdb.core.dump_decode(bytes [, functions]) -> value */
 static int dump_value(lua_State *L) {
   size_t size;
   vdb_error error;
   const char *bytes = luaL_checklstring(L, 1, &size);
-  if (dump_decode(L, bytes, size, &(value_rules){0}, &error) != VDB_OK) return handle_failure(L, &error);
+  value_rules rules = {.functions = lua_toboolean(L, 2)};
+  if (dump_decode(L, bytes, size, &rules, &error) != VDB_OK) return handle_failure(L, &error);
   return 1;
 }
 

@@ -58,7 +58,9 @@ static bool is_name(const char *bytes, size_t size) {
 
 static void append_number(text *t, const vdb_key *key) {
   char digits[NUMBER_FLOAT_SIZE];
-  if (key->type == VDB_INTEGER) append(t, digits, number_print_integer(digits, key->integer));
+  bool whole = key->type == VDB_FLOAT && key_is_whole(key->number);
+  int64_t integer = whole ? (int64_t)key->number : key->integer;
+  if (whole || key->type == VDB_INTEGER) append(t, digits, number_print_integer(digits, integer));
   else if (isfinite(key->number)) append(t, digits, number_print_float(digits, key->number));
   else append_text(t, key->number > 0 ? "math.huge" : "-math.huge");
 }
