@@ -99,6 +99,7 @@ vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_valu
   if (status == VDB_OK) status = snapshot_find(snapshot, store->key_text, size, &line, &entry, error);
   if (status != VDB_OK) return status;
   if (!record_alive(&entry)) return VDB_ABSENT;
+  if (value == NULL) return VDB_OK;
   status = view_read_value(snapshot->view, line, &entry, &bytes, error);
   if (status != VDB_OK) return status;
   *value = (vdb_value){

@@ -294,20 +294,34 @@ static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *
   return found->exists && record_alive(&found->record) ? VDB_OK : VDB_ABSENT;
 }
 
+static vdb_status read_found(vdb_store *store, const store_found *found, vdb_value *value, vdb_error *error) {
+  const char *bytes;
+  vdb_status status = view_read_value(store->view, found->line, &found->record, &bytes, error);
+  if (status != VDB_OK) return status;
+  *value = (vdb_value){
+      .encoding = found->record.encoding,
+      .bytes = bytes,
+      .size = (size_t)found->record.value_size,
+      .expiration = found->record.expiration,
+  };
+  return VDB_OK;
+}
+
 vdb_status vdb_get(vdb_store *store, const vdb_key *key, vdb_value *value, vdb_error *error) {
   store_found found;
   vdb_status status = find_alive(store, key, &found, error);
-  if (status != VDB_OK) return status;
-  const char *bytes;
-  status = view_read_value(store->view, found.line, &found.record, &bytes, error);
-  if (status != VDB_OK) return status;
-  *value = (vdb_value){
-      .encoding = found.record.encoding,
-      .bytes = bytes,
-      .size = (size_t)found.record.value_size,
-      .expiration = found.record.expiration,
-  };
-  return VDB_OK;
+  return status == VDB_OK ? read_found(store, &found, value, error) : status;
+}
+
+vdb_status vdb_get_version(vdb_store *store, const vdb_key *key, vdb_value *value, vdb_version *version,
+                           vdb_error *error) {
+  store_found found;
+  found.exists = false;
+  vdb_status status = find_alive(store, key, &found, error);
+  if (status != VDB_OK && status != VDB_ABSENT) return status;
+  version->generation = store->view->generation;
+  version->line = found.exists ? found.line : RECORD_NONE;
+  return status == VDB_OK && value != NULL ? read_found(store, &found, value, error) : status;
 }
 
 vdb_status vdb_has(vdb_store *store, const vdb_key *key, vdb_error *error) {

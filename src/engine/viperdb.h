@@ -166,6 +166,33 @@ VDB_API vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *e
 /* Gives an existing key another expiration (VDB_NEVER: none); the value stays. VDB_ABSENT if not there. */
 VDB_API vdb_status vdb_expire(vdb_store *store, const vdb_key *key, int64_t expiration, vdb_error *error);
 
+/* A put, or with value NULL a delete. */
+typedef struct vdb_change {
+  vdb_key key;
+  const vdb_value *value;
+} vdb_change;
+
+/*
+** Reading, computing and writing back without losing what others write meanwhile, and without a lock in between:
+**
+**   do {
+**     vdb_get_version(store, &change.key, &old, &version, &error);
+**     ... make the value of the change from the old one ...
+**   } while (vdb_change_if(store, &change, &version, &error) == VDB_CONFLICT);
+**
+** vdb_get_version is vdb_get, or vdb_has when value is NULL, and tells which version of the key that was, for VDB_ABSENT
+** too. vdb_change_if is vdb_put or vdb_delete, but VDB_CONFLICT when the key has been written since or the files were
+** reclaimed. A key that has expired since counts as not written.
+*/
+typedef struct vdb_version {
+  uint64_t generation;
+  uint64_t line;
+} vdb_version;
+VDB_API vdb_status vdb_get_version(vdb_store *store, const vdb_key *key, vdb_value *value,
+                                   vdb_version *version, vdb_error *error);
+VDB_API vdb_status vdb_change_if(vdb_store *store, const vdb_change *change, const vdb_version *version,
+                                 vdb_error *error);
+
 /* How many keys have a value, expired ones that were not reclaimed yet included. */
 VDB_API vdb_status vdb_count(vdb_store *store, uint64_t *count, vdb_error *error);
 
@@ -183,19 +210,13 @@ VDB_API void vdb_walk_end(vdb_walk *walk);
 
 /*
 ** The store as it is now, whatever is written later. Rules as for a walk: ended before or after the store is closed; the
-** bytes handed out are valid until the next call on the snapshot or its store.
+** bytes handed out are valid until the next call on the snapshot or its store. `value` may be NULL: it is not read then.
 */
 typedef struct vdb_snapshot vdb_snapshot;
 VDB_API vdb_status vdb_snapshot_begin(vdb_store *store, vdb_snapshot **snapshot, vdb_error *error);
 VDB_API vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_value *value,
                                     vdb_error *error);
 VDB_API void vdb_snapshot_end(vdb_snapshot *snapshot);
-
-/* A put, or with value NULL a delete. */
-typedef struct vdb_change {
-  vdb_key key;
-  const vdb_value *value;
-} vdb_change;
 
 /*
 ** Writes all the changes as one batch: after a crash all of them are there or none. Each key may come once (VDB_TYPE).

@@ -137,13 +137,25 @@ static vdb_status start_change(vdb_store *store, const vdb_key *key, line_change
   return VDB_OK;
 }
 
-static vdb_status put_locked(vdb_store *store, line_change *change, vdb_error *error) {
+/* VDB_OK when what was found is the version that the change is for. NULL is any. */
+static vdb_status check_version(const vdb_store *store, const store_found *found, const vdb_version *version,
+                                vdb_error *error) {
+  if (version == NULL) return VDB_OK;
+  uint64_t line = found->exists ? found->line : RECORD_NONE;
+  if (version->generation == store->view->generation && version->line == line) return VDB_OK;
+  return error_set(error, VDB_CONFLICT, "the key has been written since it was read: read it again");
+}
+
+static vdb_status put_locked(vdb_store *store, line_change *change, const vdb_version *version,
+                             vdb_error *error) {
   store_found found;
   vdb_status status = find_locked(store, change, &found, error);
+  if (status == VDB_OK) status = check_version(store, &found, version, error);
   return status == VDB_OK ? append_line(store, change, &found, error) : status;
 }
 
-vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value, vdb_error *error) {
+static vdb_status put_version(vdb_store *store, const vdb_key *key, const vdb_value *value,
+                              const vdb_version *version, vdb_error *error) {
   line_change change = {.bytes = value->bytes};
   vdb_status status = append_check_value(value, error);
   if (status == VDB_OK) status = start_change(store, key, &change, error);
@@ -154,16 +166,18 @@ vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value,
   if (value->expiration != 0) change.line.expiration = value->expiration;
   status = store_lock(store, error);
   if (status != VDB_OK) return status;
-  status = put_locked(store, &change, error);
+  status = put_locked(store, &change, version, error);
   uint64_t length = committed_now(store);
   store_unlock(store);
   return status == VDB_OK ? store_promise(store, length, error) : status;
 }
 
 /* An expired key gets its tombstone too, but was not there. */
-static vdb_status delete_locked(vdb_store *store, line_change *change, vdb_error *error) {
+static vdb_status delete_locked(vdb_store *store, line_change *change, const vdb_version *version,
+                                vdb_error *error) {
   store_found found;
   vdb_status status = find_locked(store, change, &found, error);
+  if (status == VDB_OK) status = check_version(store, &found, version, error);
   if (status != VDB_OK) return status;
   if (!found.exists || found.record.type == RECORD_DEL) return VDB_ABSENT;
   bool alive = record_alive(&found.record);
@@ -171,7 +185,8 @@ static vdb_status delete_locked(vdb_store *store, line_change *change, vdb_error
   return status == VDB_OK && !alive ? VDB_ABSENT : status;
 }
 
-vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *error) {
+static vdb_status delete_version(vdb_store *store, const vdb_key *key, const vdb_version *version,
+                                 vdb_error *error) {
   line_change change = {0};
   vdb_status status = start_change(store, key, &change, error);
   if (status != VDB_OK) return status;
@@ -179,12 +194,26 @@ vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *error) {
   status = store_lock(store, error);
   if (status != VDB_OK) return status;
   uint64_t before = committed_now(store);
-  status = delete_locked(store, &change, error);
+  status = delete_locked(store, &change, version, error);
   uint64_t length = committed_now(store);
   store_unlock(store);
   if (length == before) return status;
   vdb_status synced = store_promise(store, length, error);
   return synced == VDB_OK ? status : synced;
+}
+
+vdb_status vdb_put(vdb_store *store, const vdb_key *key, const vdb_value *value, vdb_error *error) {
+  return put_version(store, key, value, NULL, error);
+}
+
+vdb_status vdb_delete(vdb_store *store, const vdb_key *key, vdb_error *error) {
+  return delete_version(store, key, NULL, error);
+}
+
+vdb_status vdb_change_if(vdb_store *store, const vdb_change *change, const vdb_version *version,
+                         vdb_error *error) {
+  if (change->value == NULL) return delete_version(store, &change->key, version, error);
+  return put_version(store, &change->key, change->value, version, error);
 }
 
 /* The value is read for the new line's checksum, and stays where it is. */
@@ -222,7 +251,7 @@ vdb_status store_copy_record(vdb_store *store, const record *entry, const void *
   change.line.batch = 0;
   vdb_status status = store_lock(store, error);
   if (status != VDB_OK) return status;
-  status = put_locked(store, &change, error);
+  status = put_locked(store, &change, NULL, error);
   store_unlock(store);
   return status;
 }
