@@ -264,7 +264,7 @@ describe("A line in another form", function()
   -- One `set` of the value `1`, with its checksum left to Python.
   local function opened(fields)
     local path = folder("", "1")
-    local sum = [[python3 -BSE -c 'import json, sys, zlib; record = json.loads(sys.argv[1]);]]
+    local sum = [[LD_PRELOAD= python3 -BSE -c 'import json, sys, zlib; record = json.loads(sys.argv[1]);]]
       .. [[print(zlib.crc32(json.dumps(record, sort_keys=True).encode() + b":1"))' '%s']]
     local pipe = assert(io.popen(sum:format(fields)))
     local line = fields:gsub("}$", ', "checksum": ' .. pipe:read("*n") .. "}\n")

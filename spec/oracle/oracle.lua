@@ -17,8 +17,10 @@ local function lines_of(command)
   return lines, status == "ended with 0"
 end
 
+-- A sanitizer's runtime, which this Lua may have been started with, is nothing for Python.
 local function run(script, argument, more)
-  local command = ("python3 -BSE spec/oracle/%s '%s' %s %s"):format(script, argument, options, more or "")
+  local call = "LD_PRELOAD= python3 -BSE spec/oracle/%s '%s' %s %s"
+  local command = call:format(script, argument, options, more or "")
   local lines, done = lines_of(command)
   if not done then error(table.concat(lines, "\n"), 2) end
   return lines
@@ -36,7 +38,7 @@ end
 
 -- Calls of the original on a folder, as JSON texts such as '["set", "key", 1]'.
 function oracle.write(path, calls)
-  local file = assert(io.popen("python3 -BSE spec/oracle/original.py '" .. path .. "'", "w"))
+  local file = assert(io.popen("LD_PRELOAD= python3 -BSE spec/oracle/original.py '" .. path .. "'", "w"))
   file:write("[", table.concat(calls, ", "), "]")
   file:close()
 end
