@@ -9,6 +9,10 @@ exclude_files = { "build", "viperdb" }
 files["spec"] = { max_line_length = 140 }
 files["spec/**/*_spec.lua"] = { std = "min+busted", read_globals = { debug = { fields = { "upvalueid" } } } }
 files["lua/resty"] = { read_globals = { "ngx" } }
+files["examples/openresty"] = { read_globals = { "ngx" } }
+files["examples/openresty"] = { globals = { "ngx" } }
 files["lua/viperdb/health.lua"] = { read_globals = { "vim" } }
+files["examples/neovim"] = { read_globals = { "vim" } }
+files["spec/nvim"] = { read_globals = { "vim" } }
 files["tools"] = { std = "lua54" }
 files[".luacheckrc"] = { std = "luacheckrc" }

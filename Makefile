@@ -46,6 +46,7 @@ C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/engine/*_test.c))
 FUZZERS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/fuzz/*_fuzz.c))
 EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SPECS = $(wildcard spec/*_spec.lua)
+NGINX_SPECS = $(wildcard spec/nginx/*_spec.lua)
 
 .PHONY: all help demo run-demo test run-test-programs test-programs lib modules nvim clean
 .PHONY: format lint lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
@@ -143,14 +144,14 @@ run-demo: $(BUILD)/$(ABI)/viperdb/core.so
 	@VIPERDB_BUILD=$(BUILD) tools/with-lua $(LUA) examples/demo.lua
 
 # The tests: one prove run over names that tools/run-test knows, so that its last line counts them all.
-# Rock and Neovim get their module from a build of their own, so a sanitizer has nothing to see there.
+# Rock, Neovim and nginx are not started with a sanitizer's runtime, so they have no part in a run with SAN.
 
 TESTS = $(foreach lua,$(LUAS) luajit-with-5.1,$(SPECS:%=$(lua):%)) \
   $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(LUAS:%=demo:%) \
-  $(if $(SAN),,$(patsubst %,rock:%,$(filter-out luajit,$(LUAS))) nvim)
+  $(if $(SAN),,$(NGINX_SPECS:%=luajit-with-5.1:%) $(patsubst %,rock:%,$(filter-out luajit,$(LUAS))) nvim)
 
 test:
-	@tools/need build $(LUAS) $(LUAS:%=demo:%) test
+	@tools/need build $(LUAS) $(LUAS:%=demo:%) nginx test
 	@$(MAKE) --no-print-directory test-programs
 	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove --timer -j$(JOBS) --exec tools/run-test $(TESTS)
 

@@ -20,6 +20,7 @@ dependencies = { "lua >= 5.1, < 5.5" }
 build = {
   type = "builtin",
   modules = {
+    ["resty.viperdb"] = "lua/resty/viperdb.lua",
     ["viperdb"] = "lua/viperdb/init.lua",
     ["viperdb.types"] = "lua/viperdb/types.lua",
     ["viperdb.core"] = {
