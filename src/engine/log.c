@@ -73,13 +73,16 @@ static vdb_status map_log(log_file *log, uint64_t length, vdb_error *error) {
   return VDB_OK;
 }
 
-void log_measure(log_file *log) {
+vdb_status log_measure(log_file *log, vdb_error *error) {
   struct stat status;
-  if (os.status(log->file, &status) == 0) log->size = (uint64_t)status.st_size;
+  if (os.status(log->file, &status) != 0) return error_system(error, "cannot ask for the size of %s", log->name);
+  log->size = (uint64_t)status.st_size;
+  return VDB_OK;
 }
 
 vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error) {
-  if (length > log->size) log_measure(log);
+  vdb_status status = length > log->size ? log_measure(log, error) : VDB_OK;
+  if (status != VDB_OK) return status;
   if (length > log->size)
     return error_set(error, VDB_CORRUPT,
                      "%s ends at byte %llu, but what lies before byte %llu is asked for: run "

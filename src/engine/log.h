@@ -46,7 +46,7 @@ vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, v
 void log_close(log_file *log);
 
 /* Asks for the file's size again. */
-void log_measure(log_file *log);
+vdb_status log_measure(log_file *log, vdb_error *error);
 
 /*
 ** Makes [0, length) readable at log->base. VDB_CORRUPT when the file is shorter. May move the mapping: pointers into

@@ -16,11 +16,12 @@ static vdb_status bad_line(uint64_t line, vdb_error *error) {
                    (unsigned long long)line);
 }
 
-/* Whether the file is longer than this handle knew: others write too. */
-static bool has_grown(log_file *log) {
+/* The line may only end behind the file's end that this handle knew, since others write too: VDB_OK, look again. */
+static vdb_status explain_line(log_file *log, uint64_t line, vdb_error *error) {
   uint64_t known = log->size;
-  log_measure(log);
-  return log->size > known;
+  vdb_status status = log_measure(log, error);
+  if (status != VDB_OK || log->size > known) return status;
+  return bad_line(line, error);
 }
 
 vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch,
@@ -33,8 +34,10 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
   }
   if (line > 0 && log->base[line - 1] != '\n') return bad_line(line, error);
   vdb_status status = record_parse(log->base + line, (size_t)(log->size - line), entry, scratch);
-  if (status == VDB_CORRUPT && has_grown(log)) return view_read_line(view, line, entry, scratch, error);
-  if (status == VDB_CORRUPT) return bad_line(line, error);
+  if (status == VDB_CORRUPT) {
+    status = explain_line(log, line, error);
+    return status == VDB_OK ? view_read_line(view, line, entry, scratch, error) : status;
+  }
   if (status == VDB_UNSUPPORTED)
     return error_set(error, status,
                      KEY_LOG_NAME " line at byte %llu holds something that this version can't read",

@@ -121,9 +121,9 @@ static vdb_status scan_lines(scan *scan_at, vdb_error *error) {
 
 vdb_status scan_logs(store_view *view, const scan_trust *trust, control_totals *totals, vdb_error *error) {
   scan scan_at = {.view = view, .trust = trust, .totals = totals};
-  log_measure(&view->key_log);
-  log_measure(&view->value_log);
-  vdb_status status = log_cover(&view->key_log, view->key_log.size, error);
+  vdb_status status = log_measure(&view->key_log, error);
+  if (status == VDB_OK) status = log_measure(&view->value_log, error);
+  if (status == VDB_OK) status = log_cover(&view->key_log, view->key_log.size, error);
   if (status == VDB_OK && view->key_log.size > 0) status = scan_lines(&scan_at, error);
   if (status == VDB_OK && scan_at.position < trust->mark)
     status = error_set(error, VDB_CORRUPT,

@@ -267,7 +267,7 @@ uint64_t store_length(vdb_store *store) {
   atomic_thread_fence(memory_order_acquire);
   if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation)
     return applied;
-  log_measure(&store->view->key_log);
+  (void)log_measure(&store->view->key_log, NULL);
   return store->view->key_log.size;
 }
 
