@@ -233,7 +233,7 @@ static void test_death_in(const deed *act, afterwards then) {
   for (int step = 1; !finished && step < last + 50; step = next_step(step, last)) {
     bool right = die_at(act, step, then, &finished);
     if (!right && wrong++ == 0) printf("# wrong after a death at step %d: %s\n", step, last_error.message);
-    run("rm -rf '%s'", path);
+    remove_store(path);
   }
   ok(wrong == 0 && finished && last > 6,
      "a death at any step of %s leaves the old or the new state when %s (%d steps)", act->name,
@@ -262,7 +262,7 @@ static void test_death_in_repair(void) {
           put_text(witness, "on", "and on") == VDB_OK && grown_in_order(witness) && is_sound(witness);
       if (!right || !keys_are_there(witness, 700)) wrong++;
       close_store(witness);
-      run("rm -rf '%s'", path);
+      remove_store(path);
     }
   }
   ok(wrong == 0 && deaths > 0,

@@ -6,6 +6,7 @@
 #ifndef VIPERDB_FIXTURE_H
 #define VIPERDB_FIXTURE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -34,9 +35,25 @@ static inline void run(const char *format, const char *path) {
   if (system(command) != 0) printf("# failed: %s\n", command);
 }
 
+/* A store's folder holds no folders, but for what a test put there. */
+static inline void remove_store(const char *path) {
+  DIR *entries = opendir(path);
+  if (entries == NULL) return;
+  int folder = dirfd(entries);
+  const struct dirent *entry;
+  while ((entry = readdir(entries)) != NULL) (void)unlinkat(folder, entry->d_name, 0);
+  closedir(entries);
+  (void)rmdir(path);
+}
+
 static inline void remove_folders(void) {
   if (getpid() != folder_owner) return;
-  for (int i = 0; i < folder_count; i++) run("rm -rf \"$(dirname '%s')\"", store_paths[i]);
+  for (int i = 0; i < folder_count; i++) {
+    remove_store(store_paths[i]);
+    char *end = strrchr(store_paths[i], '/');
+    *end = '\0';
+    if (rmdir(store_paths[i]) != 0) run("rm -rf '%s'", store_paths[i]);
+  }
   folder_count = 0;
 }
 
