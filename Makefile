@@ -31,6 +31,9 @@ endif
 COMPILE = $(CC) $(CPPFLAGS) $(CFLAGS) $(BASE_FLAGS) $(SAN_FLAGS)
 LINK = $(CC) $(LDFLAGS) $(SAN_FLAGS)
 
+# Says what is made; with V=1 how.
+SAY = $(if $(V),,@echo '  $@';)
+
 ENGINE = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(wildcard src/engine/*.c src/text/*.c))
 BINDING = $(notdir $(wildcard src/binding/*.c))
 LIBRARY = $(BUILD)/libviperdb.a
@@ -48,11 +51,11 @@ EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SPECS = $(wildcard spec/*_spec.lua)
 NGINX_SPECS = $(wildcard spec/nginx/*_spec.lua)
 
-.PHONY: all help demo run-demo test run-test-programs test-programs lib modules nvim clean
+.PHONY: all help demo run-demo test test-programs lib nvim clean
 .PHONY: format lint lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
 
 all:
-	@tools/need build $(LUA)
+	@tools/need build headers:$(LUA)
 	@$(MAKE) --no-print-directory $(BUILD)/$(ABI)/viperdb/core.so
 
 help:
@@ -66,68 +69,71 @@ help:
 	@echo 'make clean     removes what was built'
 	@echo
 	@echo 'demo, test and lint install what they need on Debian, with sudo or as root, when something is missing.'
-	@echo 'WERROR=1 makes warnings errors; CC and CFLAGS are as everywhere.'
+	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors; CC and CFLAGS are as everywhere.'
 
 # The parts.
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(SAY)$(COMPILE) -c -o $@ $<
 
 $(LIBRARY): $(ENGINE)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY)$(AR) rcs $@ $^
 
 # The headers are asked for when a file is compiled, not before: they may have been installed just now.
 define module_of
 $(BUILD)/$(1)/obj/%.o: src/binding/%.c
 	@mkdir -p $$(@D)
-	$$(COMPILE) $$(shell pkg-config --cflags $(2)) -c -o $$@ $$<
+	$$(SAY)$$(COMPILE) $$(shell pkg-config --cflags $(2)) -c -o $$@ $$<
 
 $(BUILD)/$(1)/viperdb/core.so: $(BINDING:%.c=$(BUILD)/$(1)/obj/%.o) $(ENGINE)
 	@mkdir -p $$(@D)
-	$$(LINK) -shared -pthread -o $$@ $$^
+	$$(SAY)$$(LINK) -shared -pthread -o $$@ $$^
 endef
 $(foreach lua,$(LUAS),$(eval $(call module_of,$(call abi_of,$(lua)),$(lua))))
 
 $(BUILD)/spec/engine/%: spec/engine/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $(LIBRARY) $(LDFLAGS)
+	$(SAY)$(COMPILE) -o $@ $< $(LIBRARY) $(LDFLAGS)
 
 $(BUILD)/spec/fuzz/replay.o: spec/fuzz/replay.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(SAY)$(COMPILE) -c -o $@ $<
 
 $(BUILD)/steps/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) $(STEPS_FLAGS) -c -o $@ $<
+	$(SAY)$(COMPILE) $(STEPS_FLAGS) -c -o $@ $<
 
 $(STEPS_LIBRARY): $(STEPS_ENGINE)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(SAY)$(AR) rcs $@ $^
 
 $(BUILD)/spec/engine/%_steps_test: spec/engine/%_steps_test.c $(STEPS_LIBRARY)
 	@mkdir -p $(@D)
-	$(COMPILE) $(STEPS_FLAGS) -o $@ $< $(STEPS_LIBRARY) $(LDFLAGS)
+	$(SAY)$(COMPILE) $(STEPS_FLAGS) -o $@ $< $(STEPS_LIBRARY) $(LDFLAGS)
 
 # Fuzz targets may use the codecs of the binding, so they get all of it, for Lua 5.4.
 FUZZED = $(BUILD)/spec/fuzz/replay.o $(BINDING:%.c=$(BUILD)/5.4/obj/%.o) $(LIBRARY)
 $(BUILD)/spec/fuzz/%: spec/fuzz/%.c $(FUZZED)
 	@mkdir -p $(@D)
-	$(COMPILE) $(shell pkg-config --cflags lua5.4) -o $@ $< $(FUZZED) $(LDFLAGS) $(shell pkg-config --libs lua5.4)
+	$(SAY)$(COMPILE) $(shell pkg-config --cflags lua5.4) -o $@ $< $(FUZZED) $(LDFLAGS) $(shell pkg-config --libs lua5.4)
 
 $(BUILD)/examples/%: examples/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(COMPILE) -Isrc/engine -o $@ $< $(LIBRARY) $(LDFLAGS)
+	$(SAY)$(COMPILE) -Isrc/engine -o $@ $< $(LIBRARY) $(LDFLAGS)
 
 -include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/steps/obj/*/*.d $(BUILD)/*/obj/*.d $(BUILD)/spec/*/*.d $(BUILD)/examples/*.d)
 
-modules: $(MODULES)
-
-lib: $(LIBRARY)
+lib:
+	@tools/need build
+	@$(MAKE) --no-print-directory $(LIBRARY)
 
 # One 5.1 build serves PUC 5.1, LuaJIT, Neovim and nginx.
-nvim: lua/viperdb/core.so
+nvim:
+	@tools/need build headers:lua5.1
+	@$(MAKE) --no-print-directory lua/viperdb/core.so
+
 lua/viperdb/core.so: build/5.1/viperdb/core.so
 	@cp $< $@.new && mv $@.new $@
 
@@ -155,7 +161,7 @@ test:
 	@$(MAKE) --no-print-directory test-programs
 	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove --timer -j$(JOBS) --exec tools/run-test $(TESTS)
 
-test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,nvim)
+test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,lua/viperdb/core.so)
 
 # Lint.
 
@@ -164,7 +170,7 @@ H_FILES = $(wildcard src/*/*.h spec/*/*.h bench/*.h)
 TIDY_FLAGS = $(WARNINGS) -Isrc/engine $(shell pkg-config --cflags lua5.4)
 
 lint:
-	@tools/need build lua5.4 lint
+	@tools/need build lint
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target \
 	  lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
 
