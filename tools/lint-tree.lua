@@ -142,7 +142,7 @@ local not_hidden = {
 local function check_visibility()
   for _, path in ipairs(files("'src/*.h'")) do
     local text = assert(io.open(path)):read("a")
-    local push, pop = "\n#pragma GCC visibility push%(hidden%)\n", "\n#pragma GCC visibility pop\n"
+    local push, pop = "\n#pragma GCC visibility push%(hidden%)\n", "\n#pragma GCC visibility pop\n+#endif\n$"
     local hidden = text:find(push .. ".*" .. pop)
     if not hidden and not not_hidden[path] then
       problem("%s does not hide its names: put it between #pragma GCC visibility push(hidden) and pop", path)

@@ -21,9 +21,9 @@ vdb_status error_set(vdb_error *error, vdb_status status, const char *format, ..
 /* The failed system call behind errno: the text, then ": " and what the system calls it. Keeps errno. */
 vdb_status error_system(vdb_error *error, const char *format, ...) ERROR_SYSTEM_FORMAT;
 
-#pragma GCC visibility pop
-
 /* A file of the store that os_open_regular could not open, or would not. */
 vdb_status error_open(vdb_error *error, const char *name);
+
+#pragma GCC visibility pop
 
 #endif
