@@ -1,0 +1,134 @@
+/*
+** sync_test.c - when the disk is told to keep what was written, in which order, and what a failure means.
+*/
+#include "fixture.h"
+
+static os_table real;
+static char order[256]; /* v, k, i, c for the value log, key log, index and control page */
+static const char *path;
+static bool disk_fails;
+
+static char letter_of(int file) {
+  static const char *const names[] = {"db.vlog", "db.klog", "db.index", "db.ctl"};
+  struct stat mine, other;
+  if (fstat(file, &mine) != 0) return '?';
+  for (int i = 0; i < 4; i++)
+    if (stat(file_path(path, names[i]), &other) == 0 && other.st_ino == mine.st_ino) return "vkic"[i];
+  return '?';
+}
+
+static int noted_sync(int file) {
+  size_t used = strlen(order);
+  if (used + 1 < sizeof order) {
+    order[used] = letter_of(file);
+    order[used + 1] = '\0';
+  }
+  if (!disk_fails) return 0;
+  errno = EIO;
+  return -1;
+}
+
+static void start_noting(void) {
+  order[0] = '\0';
+}
+
+static void test_modes(void) {
+  path = new_path();
+  vdb_store *lazy = open_store(path), *strict = open_with(path, (vdb_options){.sync = VDB_SYNC_ALWAYS});
+  vdb_stats stats;
+  start_noting();
+  put_text(lazy, "a", "1");
+  delete_text(lazy, "a");
+  ok(order[0] == '\0', "without being asked for nothing is synced");
+  ok(vdb_sync(lazy, NULL) == VDB_OK && strcmp(order, "vk") == 0,
+     "a sync is one of the values, then one of the keys");
+  ok(vdb_stat(lazy, &stats, NULL) == VDB_OK && stats.synced_key_log == stats.key_log_bytes &&
+         stats.last_sync > 0,
+     "how far it got is known");
+  start_noting();
+  ok(vdb_sync(lazy, NULL) == VDB_OK && vdb_sync(strict, NULL) == VDB_OK && order[0] == '\0',
+     "when nothing was written since, nothing is synced, by other handles either");
+  put_text(strict, "b", "2");
+  ok(strcmp(order, "vk") == 0, "with `always` each put is synced");
+  start_noting();
+  delete_text(strict, "nothing");
+  ok(order[0] == '\0', "but a delete of nothing is not");
+  delete_text(strict, "b");
+  ok(strcmp(order, "vk") == 0, "a delete is");
+  start_noting();
+  put_text(lazy, "c", "3");
+  put_text(strict, "d", "4");
+  ok(strcmp(order, "vk") == 0 && vdb_sync(lazy, NULL) == VDB_OK && strcmp(order, "vk") == 0,
+     "one sync serves everything that was written before it");
+  start_noting();
+  vdb_key key = text_key("d");
+  vdb_change change = {.key = text_key("e"), .value = NULL};
+  vdb_value value = {.encoding = VDB_JSON, .bytes = "1", .size = 1};
+  ok(vdb_expire(strict, &key, VDB_NEVER, NULL) == VDB_OK && strcmp(order, "vk") == 0,
+     "an expiration is synced");
+  change.value = &value;
+  start_noting();
+  ok(vdb_commit(strict, NULL, NULL, 0, &change, 1, NULL) == VDB_OK && strcmp(order, "vk") == 0,
+     "a batch is synced once");
+  close_store(strict);
+  start_noting();
+  close_store(lazy);
+  size_t length = strlen(order);
+  ok(length > 0 && order[length - 1] == 'c' && strchr(order, 'v') != NULL && strchr(order, 'k') != NULL,
+     "the last close syncs, and says so last of all (%s)", order);
+}
+
+static void test_interval(void) {
+  path = new_path();
+  vdb_store *store = open_with(path, (vdb_options){.sync = VDB_SYNC_INTERVAL, .sync_seconds = 0.01});
+  vdb_stats stats = {0};
+  put_text(store, "a", "1");
+  for (int i = 0; i < 1000 && stats.synced_key_log == 0; i++) {
+    usleep(10000);
+    vdb_stat(store, &stats, NULL);
+  }
+  ok(stats.synced_key_log == stats.key_log_bytes, "with an interval what was written gets synced by itself");
+  ok(close_store(store) && !has_file(path, ".OPEN"), "and the store closes");
+}
+
+static int put_in_child(void *context) {
+  vdb_store *store = open_store(path);
+  return (int)put_text(store, context, "child");
+}
+
+static void test_failed_sync(void) {
+  path = new_path();
+  vdb_store *store = open_with(path, (vdb_options){.sync = VDB_SYNC_ALWAYS}), *other = open_store(path);
+  ok(put_text(store, "a", "1") == VDB_OK, "a put is synced");
+  disk_fails = true;
+  start_noting();
+  ok(put_text(store, "b", "2") == VDB_IO, "a put whose sync fails says so");
+  disk_fails = false;
+  size_t tries = strlen(order);
+  ok(put_text(store, "c", "3") == VDB_READONLY && delete_text(store, "a") == VDB_READONLY,
+     "then the store is read-only");
+  ok(put_text(other, "c", "3") == VDB_READONLY, "for other handles, too");
+  ok(in_child(put_in_child, "c") == VDB_READONLY, "and for other processes, which can open it");
+  ok(vdb_sync(store, NULL) == VDB_READONLY && vdb_sync(other, NULL) == VDB_READONLY && strlen(order) == tries,
+     "no sync is tried a second time");
+  ok(vdb_reclaim(other, NULL, NULL, NULL) == VDB_READONLY, "nor is it reclaimed");
+  ok(holds(store, "a", "1") && holds(other, "a", "1") && lacks(other, "c") && walked(other) >= 1,
+     "it can be read");
+  ok(vdb_close(other, NULL) == VDB_OK && vdb_close(store, NULL) != VDB_OK,
+     "the last close tells of it again");
+  ok(has_file(path, ".OPEN"), "and leaves it to the next opener to look");
+  store = open_store(path);
+  ok(store != NULL && holds(store, "a", "1") && put_text(store, "c", "3") == VDB_OK,
+     "which makes it writable again");
+  ok(close_store(store) && !has_file(path, ".OPEN"), "and it closes as always");
+}
+
+int main(void) {
+  real = os;
+  os.sync = noted_sync;
+  test_modes();
+  test_failed_sync();
+  os.sync = real.sync;
+  test_interval();
+  return done_testing();
+}
