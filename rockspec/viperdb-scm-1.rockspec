@@ -22,10 +22,12 @@ build = {
   modules = {
     ["resty.viperdb"] = "lua/resty/viperdb.lua",
     ["viperdb"] = "lua/viperdb/init.lua",
+    ["viperdb.health"] = "lua/viperdb/health.lua",
     ["viperdb.types"] = "lua/viperdb/types.lua",
     ["viperdb.core"] = {
       sources = {
         "src/binding/arguments.c",
+        "src/binding/atomic.c",
         "src/binding/bytecode.c",
         "src/binding/class.c",
         "src/binding/dump_cursor.c",
@@ -43,7 +45,9 @@ build = {
         "src/binding/methods.c",
         "src/binding/module.c",
         "src/binding/place.c",
+        "src/binding/retry.c",
         "src/binding/scratch.c",
+        "src/binding/transaction.c",
         "src/binding/value.c",
         "src/engine/append.c",
         "src/engine/batch.c",
