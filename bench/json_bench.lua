@@ -89,22 +89,20 @@ local function compare(ours, theirs, argument)
   return median(our_times), median(their_times)
 end
 
-local function text_of(value)
+local function compare_encoders(value)
+  local ours, theirs = compare(core.json_encode, cjson.encode, value)
   local text = assert(core.json_encode(value))
-  -- before version 2.1 of 2014 lua-cjson reads only arrays and objects
-  return text:find("^[%[{]") and text or "[" .. text .. "]"
+  -- older versions of lua-cjson read only arrays and objects
+  return ours, theirs, text:find("^[%[{]") and text or "[" .. text .. "]"
 end
 
 local jit_version = rawget(_G, "jit") and rawget(_G, "jit").version
 print(("%s, lua-cjson %s"):format(jit_version or _VERSION, cjson._VERSION))
-local row = "%-20s %9s %11s %11s %6s %11s %11s %6s"
-print(row:format("nanoseconds", "bytes", "encode", "lua-cjson", "ratio", "decode", "lua-cjson", "ratio"))
-row = "%-20s %9d %11.0f %11.0f %6.2f %11.0f %11.0f %6.2f"
+local head = "%-20s %9s %11s %11s %6s %11s %11s %6s"
+local row = "%-20s %9d %11.0f %11.0f %6.2f %11.0f %11.0f %6.2f"
+print(head:format("nanoseconds", "bytes", "encode", "lua-cjson", "ratio", "decode", "lua-cjson", "ratio"))
 for _, input in ipairs(inputs) do
-  local value = input[2]()
-  local encode, encode_theirs = compare(core.json_encode, cjson.encode, value)
-  local text = text_of(value)
-  value = nil
+  local encode, encode_theirs, text = compare_encoders(input[2]())
   local read, read_theirs = compare(core.json_decode, cjson.decode, text)
   print(row:format(input[1], #text, encode, encode_theirs, encode / encode_theirs, read, read_theirs,
     read / read_theirs))

@@ -1,0 +1,143 @@
+/*
+** kill_test.c - whether what a killed process was told is stored is there.
+**
+** A child puts and deletes, and counts each call that returned on a shared page. It is killed at a random moment; the
+** store is opened again, and every key must have what the last counted call gave it. The call that was under way may
+** have happened or not. The next child goes on from there.
+*/
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper.h"
+#include "input.h"
+#include "workloads.h"
+
+#define KEYS 5000u
+#define NEVER UINT64_MAX
+
+typedef struct change {
+  uint32_t key;
+  bool remove;
+  text value;
+} change;
+
+/* The n-th change, for the child that makes it and for the parent that looks for it. */
+static change change_at(uint64_t n) {
+  input_random random = {n};
+  uint64_t bits = input_next(&random);
+  uint32_t key = (uint32_t)(bits & 0xffffff) % KEYS;
+  return (change){key, (bits >> 24) % 5 == 0, input_value(key, n, 20 + (bits >> 32) % 400)};
+}
+
+static char *all_keys(void) {
+  uint32_t *numbers = input_ascending(KEYS);
+  char *keys = input_keys(numbers, KEYS, INPUT_STORED);
+  free(numbers);
+  return keys;
+}
+
+static void apply(bench_state *bench, const char *keys, uint64_t n) {
+  change next = change_at(n);
+  text key = input_key(keys, next.key);
+  bool done = next.remove ? bench->store->remove(bench->handle, key)
+                          : bench->store->put(bench->handle, key, next.value);
+  measure_check(bench, done, "a change");
+}
+
+int kill_test_target(bench_state *bench, char **arguments) {
+  uint64_t n = strtoull(arguments[0], NULL, 10);
+  char *keys = all_keys();
+  helper_page *page = helper_find_page();
+  adapter_options options = {.keys = KEYS};
+  measure_open(bench, &options);
+  atomic_store(&page->ready, 1);
+  for (;; n++) {
+    apply(bench, keys, n);
+    atomic_store(&page->done[0], n + 1);
+  }
+}
+
+typedef struct kill_test {
+  bench_state *bench;
+  char *keys;
+  uint64_t last[KEYS]; /* which change each key had last */
+  uint64_t next;       /* changes before this one are done */
+  input_random random;
+  unsigned killed, unopened, lost;
+  uint64_t acknowledged;
+} kill_test;
+
+static void start_over(kill_test *test) {
+  for (unsigned i = 0; i < KEYS; i++) test->last[i] = NEVER;
+  measure_make_folder(test->bench);
+}
+
+static bool has(kill_test *test, uint32_t key, uint64_t n) {
+  char buffer[1024];
+  const adapter *store = test->bench->store;
+  int64_t size = store->get(test->bench->handle, input_key(test->keys, key), buffer, sizeof buffer);
+  if (n == NEVER) return size == ADAPTER_ABSENT;
+  change expected = change_at(n);
+  if (expected.remove) return size == ADAPTER_ABSENT;
+  return size == (int64_t)expected.value.size &&
+         memcmp(buffer, expected.value.bytes, expected.value.size) == 0;
+}
+
+/* How many keys have not what they must have; the change under way counts when it shows. */
+static unsigned compare(kill_test *test, uint64_t under_way) {
+  unsigned wrong = 0;
+  uint32_t open_key = change_at(under_way).key;
+  for (uint32_t key = 0; key < KEYS; key++) {
+    if (has(test, key, test->last[key])) continue;
+    if (key == open_key && has(test, key, under_way)) test->last[key] = under_way;
+    else wrong++;
+  }
+  return wrong;
+}
+
+static uint64_t kill_one(kill_test *test) {
+  char keys[32], next[32];
+  snprintf(keys, sizeof keys, "%u", KEYS);
+  snprintf(next, sizeof next, "%llu", (unsigned long long)test->next);
+  helper_page *page = helper_make_page();
+  atomic_store(&page->done[0], test->next);
+  pid_t target = helper_start((const char *[]){"bench", "target", test->bench->folder, keys, next, NULL});
+  helper_await(page, 1);
+  helper_sleep(0.001 + (double)input_below(&test->random, 1000) * 4e-5);
+  helper_kill(target);
+  return atomic_load(&page->done[0]);
+}
+
+static void round_of(kill_test *test) {
+  adapter_options options = {.keys = KEYS};
+  uint64_t end = kill_one(test);
+  test->killed++;
+  test->acknowledged += end - test->next;
+  for (uint64_t n = test->next; n < end; n++) test->last[change_at(n).key] = n;
+  test->next = end + 1;
+  test->bench->handle = test->bench->store->open(test->bench->folder, &options);
+  if (test->bench->handle == NULL) {
+    test->unopened++;
+    start_over(test);
+    return;
+  }
+  unsigned wrong = compare(test, end);
+  test->lost += wrong;
+  bool closed = test->bench->store->close(test->bench->handle);
+  if (wrong > 0 || !closed) start_over(test);
+}
+
+void kill_test_run(bench_state *bench, unsigned rounds) {
+  kill_test *test = measure_allocate(sizeof *test);
+  *test = (kill_test){.bench = bench, .keys = all_keys(), .random = {bench->run}};
+  start_over(test);
+  while (test->killed < rounds) round_of(test);
+  measure_emit(bench, "kill test rounds", test->killed);
+  measure_emit(bench, "kill test acknowledged", (double)test->acknowledged);
+  measure_emit(bench, "kill test unopened", test->unopened);
+  measure_emit(bench, "kill test wrong keys", test->lost);
+  measure_remove_folder(bench);
+  free(test->keys);
+  free(test);
+}

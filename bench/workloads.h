@@ -1,0 +1,36 @@
+/*
+** workloads.h - what is measured, one function a chapter. Each begins with an empty folder and removes it at its end.
+*/
+#ifndef VIPERDB_BENCH_WORKLOADS_H
+#define VIPERDB_BENCH_WORKLOADS_H
+
+#include "measure.h"
+
+/* workloads.c: one process, one thread. */
+void workload_basics(bench_state *bench);
+void workload_hot_set(bench_state *bench);
+void workload_big_values(bench_state *bench);
+void workload_batches(bench_state *bench);
+void workload_on_disk(bench_state *bench);
+
+/* opening.c: a full store, opened again after close, after SIGKILL, without its index. Part of workload_basics. */
+void opening_measure(bench_state *bench);
+
+/* latency.c: each call timed by itself. */
+void latency_measure(bench_state *bench);
+
+/* processes.c: 1, 2 and 4 processes on one store. */
+void processes_measure(bench_state *bench);
+
+/* kill_test.c: whether what a killed process was told is stored is there. */
+void kill_test_run(bench_state *bench, unsigned rounds);
+
+/* Programs that the above start again from the same executable; `arguments` end with NULL. */
+int opening_victim(bench_state *bench, char **arguments);
+int processes_worker(bench_state *bench, char **arguments);
+int kill_test_target(bench_state *bench, char **arguments);
+
+/* How long a workload that may stop early goes on. */
+double workload_seconds(const bench_state *bench);
+
+#endif
