@@ -94,10 +94,7 @@ end)
 
 describe("A name of a method", function()
   local db
-  local later = {
-    "add", "replace", "incr", "update", "cas", "transaction", "range", "prefix", "snapshot", "history", "at",
-    "changes", "backup", "live",
-  }
+  local later = { "range", "prefix", "snapshot", "history", "at", "changes", "backup", "live" }
 
   before_each(function()
     db = helper.store()

@@ -17,7 +17,7 @@
 ---| "TOO_BIG" # A key, a value or a nesting is over its limit.
 ---| "UNSUPPORTED" # A folder, a file system or an encoding that this build doesn't read.
 ---| "BUSY" # Another process, or a call on this store that is not over yet, holds what is needed.
----| "CONFLICT" # The progress function stopped the work.
+---| "CONFLICT" # Others wrote what was read, in every try; or the progress function stopped the work.
 ---| "NO_MEMORY" # Memory ran out.
 
 ---@class viperdb
@@ -37,8 +37,8 @@ local viperdb = {}
 ---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float,
 ---or the digits. Without this option reading one is the error RANGE.
 ---@field integers? "float"|"string"
----Writes do slices of a reclaim when this part of the logs is dead: between 0 and 1. Without it only the call
----does.
+---Writes do slices of a reclaim when this part of the logs is dead: between 0 and 1. Without it only the
+---call does.
 ---@field reclaim? number
 
 ---Opens the store in the folder `path`, which is made when it is not there.
@@ -120,6 +120,104 @@ function Store:delete(key) end
 ---@return string? message
 ---@return viperdb.Code? code
 function Store:has(key) end
+
+---Stores the value when the key is absent.
+---@param key viperdb.Key
+---@param value any Not nil.
+---@param options? viperdb.SetOptions
+---@return boolean? was_absent
+---@return string? message
+---@return viperdb.Code? code
+function Store:add(key, value, options) end
+
+---Stores the value when the key is there. As with `set`, it doesn't expire then, whatever it did before.
+---@param key viperdb.Key
+---@param value any Not nil.
+---@param options? viperdb.SetOptions
+---@return boolean? was_there
+---@return string? message
+---@return viperdb.Code? code
+function Store:replace(key, value, options) end
+
+---@class viperdb.RetryOptions
+---@field tries? number How often to start again when others write what was read; 100 without it.
+
+---Replaces the value by what the function makes of it; nil, on both sides, is an absent key. Nothing that
+---others write is lost: when the key was written meanwhile the function is called again, with what it is
+---then. The expiration stays. When the function raises nothing is written. It may use the store, but its
+---own write of the same key makes every try a conflict.
+---@param key viperdb.Key
+---@param change fun(old: any): any Must return something: nil deletes.
+---@param options? viperdb.RetryOptions
+---@return any new
+---@return string? message
+---@return viperdb.Code? code
+function Store:update(key, change, options) end
+
+---Adds to a number. Integers stay integers; a sum that this Lua doesn't count exactly (beyond 64 bits, or
+---2^53 where numbers are floats) or that is not finite is the error RANGE, a value that is not a number
+---the error TYPE. The expiration stays.
+---@param key viperdb.Key
+---@param by? number 1 without it.
+---@param init? number What an absent key counts as; 0 without it.
+---@return number? new
+---@return string? message
+---@return viperdb.Code? code
+function Store:incr(key, by, init) end
+
+---Replaces the value when it is the old one; nil, on both sides, is an absent key. Values are compared as
+---they are stored, byte by byte: a table is equal to the one that `get` returned, but perhaps not to one
+---with the same fields that was made in another way. The expiration stays.
+---@param key viperdb.Key
+---@param old any
+---@param new any
+---@return boolean? replaced
+---@return string? message
+---@return viperdb.Code? code
+function Store:cas(key, old, new) end
+
+---The store as it was at one moment, with this transaction's own writes on top. `tx.name` and `tx.name =
+---value` are as with the store and raise on failure; names of the store's methods are no keys here either.
+---It is refused when its function has ended.
+---@class viperdb.Transaction: userdata
+---@field [viperdb.Key] any
+local Transaction = {}
+
+---@param key viperdb.Key
+---@return any value
+---@return string? message
+---@return viperdb.Code? code
+function Transaction:get(key) end
+
+---@param key viperdb.Key
+---@param value any
+---@param options? viperdb.SetOptions
+---@return true? done
+---@return string? message
+---@return viperdb.Code? code
+function Transaction:set(key, value, options) end
+
+---@param key viperdb.Key
+---@return boolean? was_there
+---@return string? message
+---@return viperdb.Code? code
+function Transaction:delete(key) end
+
+---@param key viperdb.Key
+---@return boolean? is_there
+---@return string? message
+---@return viperdb.Code? code
+function Transaction:has(key) end
+
+---Calls the function and writes what it wrote as one batch: all of it is there, also after a crash, or
+---none. When a key that it read was written meanwhile nothing is written and it is called again, so it
+---should do nothing that can't be done twice. When it raises, nothing is written and the error passes.
+---What it does with `db` in place of `tx` is no part of the transaction. A store handle runs one
+---transaction at a time: one inside another raises.
+---@param body fun(tx: viperdb.Transaction): ...
+---@param options? viperdb.RetryOptions
+---@return any ... What the function returns, or true when that is nothing.
+function Store:transaction(body, options) end
 
 ---@param key viperdb.Key
 ---@return number? seconds Until it is absent: `math.huge` when it never will be, nil when it is.

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "key.h"
+#include "retry.h"
 
 /* Keys and paths. */
 
@@ -157,6 +158,20 @@ int64_t argument_expiration_option(lua_State *L, int index) {
   int64_t expiration = 0;
   read_fields(L, index, read_expiration_field, &expiration);
   return expiration == 0 ? VDB_NEVER : expiration;
+}
+
+static void read_tries_field(lua_State *L, int options, const char *name, void *into) {
+  uint64_t *tries = into;
+  if (strcmp(name, "tries") != 0) unknown_field(L, options, name);
+  double wanted = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+  if (!(wanted >= 1)) bad_field(L, options, name, "a number that is at least 1");
+  *tries = wanted < (double)COMPAT_EXACT_DOUBLE ? (uint64_t)wanted : UINT64_MAX;
+}
+
+uint64_t argument_tries(lua_State *L, int index) {
+  uint64_t tries = RETRY_TRIES;
+  read_fields(L, index, read_tries_field, &tries);
+  return tries;
 }
 
 typedef struct work_options {

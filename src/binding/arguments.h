@@ -40,6 +40,9 @@ int64_t argument_seconds_from_now(lua_State *L, int index);
 */
 void argument_push_progress(lua_State *L, int index, double *budget);
 
+/* {tries = number}, nil or nothing: RETRY_TRIES. */
+uint64_t argument_tries(lua_State *L, int index);
+
 /* Milliseconds since the epoch, now. */
 int64_t clock_now(void);
 

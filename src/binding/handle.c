@@ -28,6 +28,18 @@ int handle_done(lua_State *L, vdb_status status, const vdb_error *error) {
   return 1;
 }
 
+int handle_presence(lua_State *L, vdb_status status, const vdb_error *error) {
+  if (status != VDB_OK && status != VDB_ABSENT) return handle_failure(L, error);
+  lua_pushboolean(L, status == VDB_OK);
+  return 1;
+}
+
+int handle_pushed(lua_State *L, vdb_status status, const vdb_error *error) {
+  if (status != VDB_OK && status != VDB_ABSENT) return handle_failure(L, error);
+  if (status == VDB_ABSENT) lua_pushnil(L);
+  return 1;
+}
+
 /* Arguments. */
 
 void *handle_self(lua_State *L) {
@@ -60,7 +72,7 @@ static handle *push_closed_handle(lua_State *L, int path) {
   *h = (handle){0};
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
-  lua_createtable(L, 3, 0);
+  lua_createtable(L, SLOTS, 0);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, HANDLE_SLOT);
   lua_pushvalue(L, path);
@@ -183,25 +195,50 @@ vdb_status handle_read(lua_State *L, handle *h, const vdb_key *key, vdb_error *e
   return status;
 }
 
+vdb_status handle_read_version(lua_State *L, handle *h, const vdb_key *key, vdb_version *version,
+                               int64_t *expiration, vdb_error *error) {
+  vdb_value value = {.expiration = VDB_NEVER};
+  scratch_prepare(L, 1, &h->scratch);
+  vdb_status status = handle_ready(h, error);
+  if (status == VDB_OK) status = vdb_get_version(h->store, key, &value, version, error);
+  *expiration = value.expiration;
+  if (status == VDB_OK) status = handle_push_record(L, 1, h, NULL, &value, error);
+  return status;
+}
+
+/* NULL for a value deletes, NULL for a version is any. */
+static vdb_status write_bytes(handle *h, const vdb_key *key, const vdb_value *value,
+                              const vdb_version *version, vdb_error *error) {
+  if (version != NULL)
+    return vdb_change_if(h->store, &(vdb_change){.key = *key, .value = value}, version, error);
+  return value != NULL ? vdb_put(h->store, key, value, error) : vdb_delete(h->store, key, error);
+}
+
 /* A class's dump function may have closed the store meanwhile, so it is asked again. */
-static vdb_status encode_and_put(lua_State *L, handle *h, const vdb_key *key, int index, int64_t expiration,
-                                 vdb_error *error) {
+static vdb_status encode_and_write(lua_State *L, handle *h, const vdb_key *key, int index, int64_t expiration,
+                                   const vdb_version *version, vdb_error *error) {
   vdb_value value;
   buffer *lent = scratch_lend(L, 1, &h->scratch);
   vdb_status status = value_encode(L, index, &h->rules, lent, &value, error);
   value.expiration = expiration;
   if (status == VDB_OK) status = handle_ready(h, error);
-  if (status == VDB_OK) status = vdb_put(h->store, key, &value, error);
+  if (status == VDB_OK) status = write_bytes(h, key, &value, version, error);
   scratch_give_back(&h->scratch, lent);
+  lua_pop(L, 1);
   return status;
+}
+
+vdb_status handle_write_version(lua_State *L, handle *h, const vdb_key *key, int value, int64_t expiration,
+                                const vdb_version *version, vdb_error *error) {
+  scratch_prepare(L, 1, &h->scratch);
+  vdb_status status = handle_ready(h, error);
+  if (status != VDB_OK) return status;
+  if (!lua_isnil(L, value)) return encode_and_write(L, h, key, value, expiration, version, error);
+  status = write_bytes(h, key, NULL, version, error);
+  return status == VDB_ABSENT ? VDB_OK : status;
 }
 
 vdb_status handle_write(lua_State *L, handle *h, const vdb_key *key, int value, int64_t expiration,
                         vdb_error *error) {
-  scratch_prepare(L, 1, &h->scratch);
-  vdb_status status = handle_ready(h, error);
-  if (status != VDB_OK) return status;
-  if (!lua_isnil(L, value)) return encode_and_put(L, h, key, value, expiration, error);
-  status = vdb_delete(h->store, key, error);
-  return status == VDB_ABSENT ? VDB_OK : status;
+  return handle_write_version(L, h, key, value, expiration, NULL, error);
 }

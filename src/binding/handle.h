@@ -25,12 +25,16 @@ typedef struct handle {
   vdb_store *store; /* NULL: closed */
   value_rules rules;
   scratch scratch;
-  bool running; /* inside an engine call that calls back */
+  bool running;        /* inside an engine call that calls back */
+  bool in_transaction; /* inside db:transaction */
 } handle;
 
 /* Slots of the attached table, beside SCRATCH_SLOT. */
 #define HANDLE_SLOT 2 /* the handle itself */
 #define PATH_SLOT 3   /* the path it was opened with */
+#define READS_SLOT 4  /* of the transaction that is running: see transaction.c */
+#define CHANGES_SLOT 5
+#define SLOTS 5
 
 /* Calls of Lua. The first upvalue is the metatable of the handles. */
 int handle_open(lua_State *L);     /* viperdb.open(path, options) */
@@ -60,6 +64,15 @@ vdb_status handle_write(lua_State *L, handle *h, const vdb_key *key, int value, 
                         vdb_error *error);
 
 /*
+** The same for a key that is read to be changed: what is read comes with its version and expiration, for VDB_ABSENT
+** too, and writing is VDB_CONFLICT when the key has been written since.
+*/
+vdb_status handle_read_version(lua_State *L, handle *h, const vdb_key *key, vdb_version *version,
+                               int64_t *expiration, vdb_error *error);
+vdb_status handle_write_version(lua_State *L, handle *h, const vdb_key *key, int value, int64_t expiration,
+                                const vdb_version *version, vdb_error *error);
+
+/*
 ** Pushes the key (unless NULL) and the value (unless NULL) that the engine just handed out, from a copy of their
 ** bytes. scratch_prepare must have been called before the engine. On failure nothing is pushed.
 */
@@ -72,6 +85,12 @@ int handle_raise(lua_State *L, const vdb_error *error);
 
 /* true, or the failure. */
 int handle_done(lua_State *L, vdb_status status, const vdb_error *error);
+
+/* true for VDB_OK, false for VDB_ABSENT, or the failure. */
+int handle_presence(lua_State *L, vdb_status status, const vdb_error *error);
+
+/* What was pushed for VDB_OK, nil for VDB_ABSENT, or the failure. */
+int handle_pushed(lua_State *L, vdb_status status, const vdb_error *error);
 
 /* Pushes "<kind>: <path>", with " (closed)" when it is. Argument 1 is the owner. */
 int handle_push_name(lua_State *L, const handle *h, const char *kind);

@@ -6,24 +6,53 @@
 #include "iterator.h"
 #include "key.h"
 
+/* Keys and names. */
+
+bool indexing_key(lua_State *L, vdb_key *key) {
+  key_kind kind = key_read(L, 2, key);
+  if (kind == KEY_FOREIGN) luaL_error(L, "%s", key_foreign_message(L, 2));
+  return kind == KEY_STORABLE;
+}
+
+void indexing_key_to_write(lua_State *L, vdb_key *key) {
+  if (!indexing_key(L, key)) luaL_error(L, "%s", key_nil_message(L, 2));
+}
+
+int indexing_pushed(lua_State *L, vdb_status status, const vdb_error *error) {
+  if (status == VDB_ABSENT) lua_pushnil(L);
+  return status == VDB_OK || status == VDB_ABSENT ? 1 : handle_raise(L, error);
+}
+
+bool indexing_is_name(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING) return false;
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(2));
+  bool is_key = lua_isnil(L, -1);
+  if (is_key) lua_pop(L, 1);
+  else if (lua_isboolean(L, -1)) lua_pushnil(L);
+  return !is_key;
+}
+
+int indexing_refuse_name(lua_State *L, const char *owner) {
+  const char *name = lua_tostring(L, 2);
+  return luaL_error(L, "'%s' is a method's name: to store under this key use %s:set(\"%s\", value)", name,
+                    owner, name);
+}
+
 /* What handle and view share. Argument 1 is the owner, 2 the key, 3 the value. */
 
 static int read_key(lua_State *L, handle *h) {
   vdb_key key;
   vdb_error error;
-  key_kind kind = key_read(L, 2, &key);
-  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", key_foreign_message(L, 2));
-  vdb_status status = kind == KEY_NIL ? VDB_ABSENT : handle_read(L, h, &key, &error);
-  if (status == VDB_ABSENT) lua_pushnil(L);
-  return status == VDB_OK || status == VDB_ABSENT ? 1 : handle_raise(L, &error);
+  vdb_status status = VDB_ABSENT;
+  if (indexing_key(L, &key)) status = handle_read(L, h, &key, &error);
+  return indexing_pushed(L, status, &error);
 }
 
 static int write_key(lua_State *L, handle *h) {
   vdb_key key;
   vdb_error error;
-  key_kind kind = key_read(L, 2, &key);
-  if (kind == KEY_FOREIGN) return luaL_error(L, "%s", key_foreign_message(L, 2));
-  if (kind == KEY_NIL) return luaL_error(L, "%s", key_nil_message(L, 2));
+  indexing_key_to_write(L, &key);
   lua_settop(L, 3);
   return handle_write(L, h, &key, 3, VDB_NEVER, &error) == VDB_OK ? 0 : handle_raise(L, &error);
 }
@@ -40,29 +69,14 @@ static int push_count(lua_State *L, const handle *h) {
 
 /* The handle. */
 
-/* Pushes what the name stands for: a function, false, or nil when it is a key. */
-static void push_name(lua_State *L) {
-  lua_pushvalue(L, 2);
-  lua_rawget(L, lua_upvalueindex(2));
-}
-
 int indexing_read(lua_State *L) {
   handle *h = handle_argument(L);
-  if (lua_type(L, 2) != LUA_TSTRING) return read_key(L, h);
-  push_name(L);
-  if (lua_isnil(L, -1)) return read_key(L, h);
-  if (lua_isboolean(L, -1)) lua_pushnil(L);
-  return 1;
+  return indexing_is_name(L) ? 1 : read_key(L, h);
 }
 
 int indexing_write(lua_State *L) {
   handle *h = handle_argument(L);
-  if (lua_type(L, 2) != LUA_TSTRING) return write_key(L, h);
-  push_name(L);
-  if (lua_isnil(L, -1)) return write_key(L, h);
-  const char *name = lua_tostring(L, 2);
-  return luaL_error(L, "'%s' is a method's name: to store under this key use db:set(\"%s\", value)", name,
-                    name);
+  return indexing_is_name(L) ? indexing_refuse_name(L, "db") : write_key(L, h);
 }
 
 int indexing_length(lua_State *L) {

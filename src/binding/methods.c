@@ -7,27 +7,13 @@
 
 #include "arguments.h"
 
-/* true for VDB_OK, false for VDB_ABSENT, or the failure. */
-static int presence(lua_State *L, vdb_status status, const vdb_error *error) {
-  if (status != VDB_OK && status != VDB_ABSENT) return handle_failure(L, error);
-  lua_pushboolean(L, status == VDB_OK);
-  return 1;
-}
-
-/* One result is on the stack for VDB_OK; nil for VDB_ABSENT; or the failure. */
-static int pushed(lua_State *L, vdb_status status, const vdb_error *error) {
-  if (status != VDB_OK && status != VDB_ABSENT) return handle_failure(L, error);
-  if (status == VDB_ABSENT) lua_pushnil(L);
-  return 1;
-}
-
 int method_get(lua_State *L) {
   handle *h = handle_argument(L);
   vdb_key key;
   vdb_error error;
   vdb_status status = VDB_ABSENT;
   if (argument_key(L, 2, &key)) status = handle_read(L, h, &key, &error);
-  return pushed(L, status, &error);
+  return handle_pushed(L, status, &error);
 }
 
 static int set(lua_State *L, handle *h, const vdb_key *key, int64_t expiration) {
@@ -59,10 +45,10 @@ static int call_with_key(lua_State *L, key_call call) {
   handle *h = handle_argument(L);
   vdb_key key;
   vdb_error error;
-  if (!argument_key(L, 2, &key)) return presence(L, VDB_ABSENT, &error);
+  if (!argument_key(L, 2, &key)) return handle_presence(L, VDB_ABSENT, &error);
   vdb_status status = handle_ready(h, &error);
   if (status == VDB_OK) status = call(h->store, &key, &error);
-  return presence(L, status, &error);
+  return handle_presence(L, status, &error);
 }
 
 int method_delete(lua_State *L) {
@@ -86,18 +72,18 @@ int method_ttl(lua_State *L) {
   vdb_key key;
   int64_t expiration;
   vdb_error error;
-  if (!argument_key(L, 2, &key)) return pushed(L, VDB_ABSENT, &error);
+  if (!argument_key(L, 2, &key)) return handle_pushed(L, VDB_ABSENT, &error);
   vdb_status status = handle_ready(h, &error);
   if (status == VDB_OK) status = vdb_expiration(h->store, &key, &expiration, &error);
   if (status == VDB_OK) status = push_seconds_left(L, expiration);
-  return pushed(L, status, &error);
+  return handle_pushed(L, status, &error);
 }
 
 static int expire(lua_State *L, handle *h, const vdb_key *key, int64_t expiration) {
   vdb_error error;
   vdb_status status = handle_ready(h, &error);
   if (status == VDB_OK) status = vdb_expire(h->store, key, expiration, &error);
-  return presence(L, status, &error);
+  return handle_presence(L, status, &error);
 }
 
 int method_expire(lua_State *L) {

@@ -5,6 +5,7 @@
 ** of this module, so that nothing is shared with another version of it in the same Lua state.
 */
 #include "arguments.h"
+#include "atomic.h"
 #include "class.h"
 #include "dump.h"
 #include "handle.h"
@@ -14,6 +15,7 @@
 #include "maintenance.h"
 #include "methods.h"
 #include "scratch.h"
+#include "transaction.h"
 
 COMPAT_EXPORT int luaopen_viperdb_core(lua_State *L);
 
@@ -22,6 +24,12 @@ static const luaL_Reg methods[] = {{"get", method_get},
                                    {"set_with_expiration", method_set_with_expiration},
                                    {"delete", method_delete},
                                    {"has", method_has},
+                                   {"add", atomic_add},
+                                   {"replace", atomic_replace},
+                                   {"update", atomic_update},
+                                   {"incr", atomic_incr},
+                                   {"cas", atomic_cas},
+                                   {"transaction", transaction_run},
                                    {"ttl", method_ttl},
                                    {"expire", method_expire},
                                    {"persist", method_persist},
@@ -36,9 +44,8 @@ static const luaL_Reg methods[] = {{"get", method_get},
                                    {NULL, NULL}};
 
 /* Methods to come. Their names are kept free, so that no program has keys that they would hide. */
-static const char *const reserved_names[] = {"add",         "replace", "incr",   "update",   "cas",
-                                             "transaction", "range",   "prefix", "snapshot", "history",
-                                             "at",          "changes", "backup", "live"};
+static const char *const reserved_names[] = {"range", "prefix",  "snapshot", "history",
+                                             "at",    "changes", "backup",   "live"};
 
 static const luaL_Reg metamethods[] = {{"__len", indexing_length},      {"__pairs", iterator_pairs},
                                        {"__tostring", handle_tostring}, {"__close", handle_leave},
@@ -66,6 +73,7 @@ static void push_handle_metatable(lua_State *L) {
   compat_set_functions(L, metamethods, 1);
   lua_pushvalue(L, metatable);
   push_names(L, metatable);
+  transaction_register(L, lua_gettop(L));
   compat_set_functions(L, indexing, 2);
 }
 
