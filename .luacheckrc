@@ -10,6 +10,8 @@ files["spec"] = { max_line_length = 140 }
 files["spec/**/*_spec.lua"] = { std = "min+busted", read_globals = { debug = { fields = { "upvalueid" } } } }
 files["lua/resty"] = { read_globals = { "ngx" } }
 files["examples/openresty"] = { read_globals = { "ngx" } }
+files["bench/nginx"] = { read_globals = { "ngx" } }
+files["examples/neovim"] = { read_globals = { "vim" } }
 files["examples/openresty"] = { globals = { "ngx" } }
 files["lua/viperdb/health.lua"] = { read_globals = { "vim" } }
 files["examples/neovim"] = { read_globals = { "vim" } }

@@ -2,7 +2,7 @@
 ** hello.c - a store used from C, without Lua.
 **
 **   make lib
-**   cc -Isrc/engine examples/hello.c build/libviperdb.a -pthread -o hello
+**   cc -Isrc/engine examples/hello.c build/libviperdb.a -pthread -lm -o hello
 **   ./hello ./greetings
 **
 ** Keeps greetings in the folder it is given and prints those that are there, with how many runs there were.

@@ -30,6 +30,7 @@ build = {
         "src/binding/atomic.c",
         "src/binding/bytecode.c",
         "src/binding/class.c",
+        "src/binding/draft.c",
         "src/binding/dump_cursor.c",
         "src/binding/dump_keys.c",
         "src/binding/dump_read.c",
@@ -86,7 +87,7 @@ build = {
   platforms = {
     linux = {
       modules = {
-        ["viperdb.core"] = { libraries = { "pthread" } },
+        ["viperdb.core"] = { libraries = { "m", "pthread" } },
       },
     },
   },
