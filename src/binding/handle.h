@@ -32,7 +32,7 @@ typedef struct handle {
 /* Slots of the attached table, beside SCRATCH_SLOT. */
 #define HANDLE_SLOT 2 /* the handle itself */
 #define PATH_SLOT 3   /* the path it was opened with */
-#define READS_SLOT 4  /* of the transaction that is running: see transaction.c */
+#define READS_SLOT 4  /* of the transaction that is running: see draft.h */
 #define CHANGES_SLOT 5
 #define SLOTS 5
 
