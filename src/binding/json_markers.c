@@ -1,8 +1,8 @@
 /*
-** json_markers.c - the markers of other JSON libraries, looked up where these libraries are when they are loaded.
+** json_markers.c - the markers of other JSON libraries, found in package.loaded.
 **
 ** Their addresses differ from library to library and from state to state, and a library may be loaded at any
-** time. So nothing is kept: whoever meets a value that may be a marker asks.
+** time. So nothing is kept here: whoever meets a value that may be a marker asks.
 */
 #include "json_markers.h"
 

@@ -7,12 +7,15 @@
 **   vim.empty_dict()                {} when empty, as every other empty table
 **   vim.NIL                         null; read back as the NULL lightuserdata, as cjson.null and viperdb.null
 **
-** A marker says how its table looks as JSON; it is no part of the value, and no table that is read has a metatable.
+** A marker says how its table looks as JSON. It is no part of the value: no table that is read has a
+** metatable.
 */
 #ifndef VIPERDB_JSON_MARKERS_H
 #define VIPERDB_JSON_MARKERS_H
 
 #include "compat.h"
+
+#pragma GCC visibility push(hidden)
 
 #pragma GCC visibility push(hidden)
 

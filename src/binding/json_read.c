@@ -1,10 +1,11 @@
 /*
 ** json_read.c - a JSON text (RFC 8259) as a Lua value.
 **
-** The text may be hostile: nothing is read beyond its end, at most JSON_MAX_DEPTH calls are nested, and no table or
-** buffer is sized by more than what was already read. Strings without escapes go from the text to Lua in one step.
+** The text may be hostile: nothing is read beyond its end, at most JSON_MAX_DEPTH containers are entered,
+** and no table or buffer is sized by more than what was already read. A string without escapes goes from
+** the text to Lua in one step. The first items of an array or object wait on the Lua stack, so that most
+** tables are made with their exact size.
 **
-** The first items of an array or object wait on the Lua stack, so that most tables are made with their exact size.
 ** The text must be valid UTF-8. An escaped surrogate without its other half becomes the three bytes that
 ** utf8.char(0xD800) gives: no valid UTF-8, so such a string is written again as bytes, and stays what it is.
 ** Of a name that an object repeats, the last value counts.
@@ -96,7 +97,7 @@ static const char short_escapes[UCHAR_MAX + 1] = {
     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
 };
 
-/* One escape to out; `at` is behind the backslash and moves on. Returns the bytes written, 0 for no escape. */
+/* Writes what an escape means; `at` is behind its backslash and moves on. Returns the bytes, 0: no escape. */
 static size_t unescape_one(const char **at, const char *end, char *out) {
   uint32_t code_point;
   char c = *(*at)++;

@@ -1,9 +1,9 @@
 /*
 ** json_write.c - a Lua value as JSON text.
 **
-** A table is walked once with lua_next and written on the way: its first key decides between array and object,
-** and a later key that doesn't fit ends the attempt. So the text holds all of the table or there is none.
-** Pairs come in lua_next's order; no space is written between tokens; UTF-8 stands as it is.
+** A table is walked once with lua_next and written on the way: its first key decides between array and
+** object, and a later key that doesn't fit ends the attempt. So the text holds all of the table or there is
+** none. Pairs come in lua_next's order; no space is written between tokens; UTF-8 stands as it is.
 **
 ** No metamethod is called. A metatable is refused unless it is one of json_markers.h.
 */
@@ -26,7 +26,7 @@
 
 /*
 ** Addresses of the tables met in this encoding. The first few stand in a list; then all move to a hash table
-** with open addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
+** with open addressing, about half full, whose memory is a userdata on the Lua stack: an error frees it too.
 */
 typedef struct table_set {
   size_t count;
@@ -39,8 +39,9 @@ typedef struct json_writer {
   lua_State *L;
   buffer *out;
   size_t start; /* out->size before the value */
-  int depth;
-  int anchor; /* stack index that keeps the set's slots alive */
+  int root;     /* stack index of the outermost table */
+  int anchor;   /* stack index that keeps the set's slots alive */
+  int depth;    /* tables that are being written */
   vdb_error *error;
   vdb_status status; /* why a function returned false */
   table_set tables;
@@ -48,7 +49,7 @@ typedef struct json_writer {
   json_markers markers;
 } json_writer;
 
-static bool write_table(json_writer *w, int table, int top);
+static bool write_inner_table(json_writer *w, int table);
 
 static bool fail(json_writer *w, vdb_status status, const char *message) {
   w->status = error_set(w->error, status, "%s", message);
@@ -123,33 +124,29 @@ static bool write_escaped(json_writer *w, const char *string, size_t size) {
   return (seen & JSON_NOT_ASCII) == 0 || utf8_valid(string, size) || fail_text(w);
 }
 
-static bool write_long_string(json_writer *w, const char *string, size_t size) {
+static bool write_any_string(json_writer *w, const char *string, size_t size) {
   if (size > VDB_MAX_VALUE_SIZE) return fail_size(w);
   if (!make_room(w, size + 2)) return false;
-  bool ascii = true, plain = utf8_string_run(string, size, &ascii) == size;
+  bool ascii = true;
   put(w, "\"", 1);
-  if (!plain) return write_escaped(w, string, size) && write_char(w, '"');
+  if (size <= SHORT_STRING || utf8_string_run(string, size, &ascii) < size)
+    return write_escaped(w, string, size) && write_char(w, '"');
   if (!ascii && !utf8_valid(string, size)) return fail_text(w);
   put(w, string, size);
   put(w, "\"", 1);
   return true;
 }
 
-/*
-** Copies up to SHORT_STRING bytes in words, of which the last overlaps the one before. *seen gets the bits of them
-** all. False when one can't stand in a JSON string as it is.
-*/
-static inline bool copy_short(char *to, const char *string, size_t size, uint64_t *seen) {
-  uint64_t word = JSON_EVERY_BYTE(' '), stops = 0;
+/* Copies up to SHORT_STRING bytes, in words of which the last two may overlap. False: not all are plain. */
+static inline bool copy_short(char *to, const char *string, size_t size) {
+  uint64_t special = 0;
   if (size >= JSON_WORD) {
     for (size_t at = 0; at < size; at += JSON_WORD) {
       if (at > size - JSON_WORD) at = size - JSON_WORD;
-      word = json_load_word(string + at);
+      special |= json_special(json_load_word(string + at));
       memcpy(to + at, string + at, JSON_WORD);
-      stops |= json_stops(word);
-      *seen |= word;
     }
-    return stops == 0;
+    return special == 0;
   }
   if (size >= 4) {
     uint32_t first, last;
@@ -157,23 +154,20 @@ static inline bool copy_short(char *to, const char *string, size_t size, uint64_
     memcpy(&last, string + size - 4, 4);
     memcpy(to, &first, 4);
     memcpy(to + size - 4, &last, 4);
-    word = (uint64_t)first << 32 | last;
-  } else {
-    for (size_t i = 0; i < size; i++) word = word << 8 | (unsigned char)(to[i] = string[i]);
+    return json_special((uint64_t)first << 32 | last) == 0;
   }
-  *seen = word;
-  return json_stops(word) == 0;
+  uint64_t word = JSON_EVERY_BYTE(' ');
+  for (size_t i = 0; i < size; i++) word = word << 8 | (unsigned char)(to[i] = string[i]);
+  return json_special(word) == 0;
 }
 
-/* In quotes. There is room for a short string, and most are short. */
+/* In quotes. There is room for a short string, and most are short and plain. */
 static inline bool quote(json_writer *w, const char *string, size_t size) {
-  uint64_t seen = 0;
   char *to = w->out->bytes + w->out->size;
-  if (size > SHORT_STRING || !copy_short(to + 1, string, size, &seen))
-    return write_long_string(w, string, size);
+  if (size > SHORT_STRING || !copy_short(to + 1, string, size)) return write_any_string(w, string, size);
   to[0] = to[size + 1] = '"';
   w->out->size += size + 2;
-  return (seen & JSON_NOT_ASCII) == 0 || utf8_valid(string, size) || fail_text(w);
+  return true;
 }
 
 static inline bool write_string(json_writer *w, int index) {
@@ -249,13 +243,14 @@ static bool insert_few(table_set *set, const void *table) {
 /* A table reached twice, in a cycle or not, would come back as two: JSON doesn't hold it. */
 static bool meet_table(json_writer *w, const void *table) {
   table_set *set = &w->tables;
+  if (set->count == 0) set->few[set->count++] = lua_topointer(w->L, w->root);
   if (set->slots == NULL ? set->count == FEW_TABLES : set->count * 2 >= set->capacity) grow_set(w);
   bool is_new = set->slots == NULL ? insert_few(set, table) : insert_slot(set->slots, set->capacity, table);
   set->count++;
   return is_new || fail(w, VDB_TYPE, "JSON holds no table that is reached twice");
 }
 
-/* ---- Markers ---- */
+/* ---- Values that are no tables, and metatables ---- */
 
 static const json_markers *find_markers(json_writer *w) {
   if (!w->knows_markers) json_markers_find(w->L, &w->markers);
@@ -301,11 +296,11 @@ static bool write_scalar(json_writer *w, int type, int index) {
   }
 }
 
-/* ---- Tables. `top` is the stack's top before the walk: the key lies at top + 1, the value at top + 2 ---- */
+/* ---- Tables. `top` is the stack's top before the walk: the key is at top + 1, the value at top + 2 ---- */
 
 static inline bool write_value(json_writer *w, int index) {
   int type = lua_type(w->L, index);
-  return type == LUA_TTABLE ? write_table(w, index, index) : write_scalar(w, type, index);
+  return type == LUA_TTABLE ? write_inner_table(w, index) : write_scalar(w, type, index);
 }
 
 static bool write_item(json_writer *w, lua_Number position, int index) {
@@ -317,8 +312,8 @@ static bool fail_sequence(json_writer *w) {
 }
 
 /*
-** The items from number `first` on, when the keys don't come in their order: the table keeps them in its hash part.
-** As many different whole numbers as there are from `first` to the largest are all of these. Their first is pushed.
+** The items from number `first` on when keys don't come in order, because the table keeps them in its hash
+** part. As many different whole numbers as there are from `first` to the largest are all of these.
 */
 static bool write_scattered(json_writer *w, int table, int top, lua_Number first) {
   lua_State *L = w->L;
@@ -367,36 +362,41 @@ static bool write_object(json_writer *w, int table, int top) {
 static bool write_table(json_writer *w, int table, int top) {
   lua_State *L = w->L;
   table_form form;
-  if (!lua_checkstack(L, STACK_PER_TABLE))
-    return fail(w, VDB_NO_MEMORY, "no room on the Lua stack for the table");
-  if (!meet_table(w, lua_topointer(L, table)) || !read_form(w, table, &form)) return false;
-  if (w->depth == JSON_MAX_DEPTH) return fail(w, VDB_TOO_BIG, "tables are nested deeper than 128 levels");
+  if (!read_form(w, table, &form)) return false;
   lua_pushnil(L);
   if (!lua_next(L, table)) return write_text(w, form.empty_array ? "[]" : "{}", 2);
-  w->depth++;
   bool is_object = lua_type(L, top + 1) == LUA_TSTRING && !form.array;
-  bool done = is_object ? write_object(w, table, top) : write_array(w, table, top);
+  return is_object ? write_object(w, table, top) : write_array(w, table, top);
+}
+
+static bool write_inner_table(json_writer *w, int table) {
+  if (!lua_checkstack(w->L, STACK_PER_TABLE)) return fail(w, VDB_NO_MEMORY, "no room on the Lua stack");
+  if (!meet_table(w, lua_topointer(w->L, table))) return false;
+  if (w->depth == JSON_MAX_DEPTH) return fail(w, VDB_TOO_BIG, "tables are nested deeper than 128 levels");
+  w->depth++;
+  bool done = write_table(w, table, table);
   w->depth--;
   return done;
 }
 
-/* Memory for many tables is anchored below the walk. */
-static bool write_root(json_writer *w, int table, int top) {
-  if (!lua_checkstack(w->L, STACK_PER_TABLE)) return fail(w, VDB_NO_MEMORY, "no room on the Lua stack");
+static bool write_root_table(json_writer *w, int table) {
+  int top = lua_gettop(w->L);
   lua_pushnil(w->L);
   w->anchor = top + 1;
+  w->root = table;
+  w->depth = 1;
   bool done = write_table(w, table, top + 1);
   lua_settop(w->L, top);
   return done;
 }
 
 vdb_status json_encode(lua_State *L, int index, buffer *out, vdb_error *error) {
-  const void
-      *few[FEW_TABLES]; /* not in the writer, which starts as zeros: that would take longer than the rest */
+  const void *few[FEW_TABLES]; /* not in the writer, which starts as zeros: that would take too long */
   json_writer w = {.L = L, .out = out, .start = out->size, .error = error, .tables.few = few};
+  if (!lua_checkstack(L, STACK_PER_TABLE)) return error_set(error, VDB_NO_MEMORY, "no room on the Lua stack");
   int type = lua_type(L, index);
-  bool done = type == LUA_TTABLE ? write_root(&w, compat_absolute(L, index), lua_gettop(L))
-                                 : write_scalar(&w, type, index);
+  bool is_table = type == LUA_TTABLE;
+  bool done = is_table ? write_root_table(&w, compat_absolute(L, index)) : write_scalar(&w, type, index);
   if (done && out->size - w.start > VDB_MAX_VALUE_SIZE) done = fail_size(&w);
   if (!done) out->size = w.start;
   return w.status;
