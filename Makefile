@@ -47,7 +47,7 @@ STEPS_LIBRARY = $(BUILD)/steps/libviperdb.a
 MODULES = $(ABIS:%=$(BUILD)/%/viperdb/core.so)
 
 C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/engine/*_test.c)) \
-  $(foreach abi,$(filter-out jit,$(ABIS)),$(patsubst %.c,$(BUILD)/$(abi)/%,$(wildcard spec/binding/*_test.c)))
+  $(foreach abi,$(ABIS),$(patsubst %.c,$(BUILD)/$(abi)/%,$(wildcard spec/binding/*_test.c)))
 FUZZERS = $(patsubst %.c,$(BUILD)/%,$(wildcard spec/fuzz/*_fuzz.c))
 EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SPECS = $(wildcard spec/*_spec.lua)
@@ -95,7 +95,7 @@ $(BUILD)/$(1)/viperdb/core.so: $(BINDING:%.c=$(BUILD)/$(1)/obj/%.o) $(ENGINE)
 
 $(BUILD)/$(1)/spec/binding/%: spec/binding/%.c $(BINDING:%.c=$(BUILD)/$(1)/obj/%.o) $(LIBRARY)
 	@mkdir -p $$(@D)
-	$$(SAY)$$(COMPILE) $$(shell pkg-config --cflags $(2)) -o $$@ $$^ $$(LIBS) $$(shell pkg-config --libs $(2))
+	$$(SAY)$$(COMPILE) $$(shell pkg-config --cflags $(2)) -o $$@ $$(filter-out %.h,$$^) $$(LIBS) $$(shell pkg-config --libs $(2))
 endef
 $(foreach lua,$(LUAS),$(eval $(call module_of,$(call abi_of,$(lua)),$(lua))))
 
@@ -117,7 +117,7 @@ $(STEPS_LIBRARY): $(STEPS_ENGINE)
 
 $(BUILD)/spec/engine/%_steps_test: spec/engine/%_steps_test.c $(STEPS_LIBRARY)
 	@mkdir -p $(@D)
-	$(SAY)$(COMPILE) $(STEPS_FLAGS) -o $@ $< $(STEPS_LIBRARY) $(LDFLAGS)
+	$(SAY)$(COMPILE) $(STEPS_FLAGS) -o $@ $< $(STEPS_LIBRARY) $(LIBS)
 
 # Fuzz targets may use the codecs of the binding, so they get all of it, for Lua 5.4.
 FUZZED = $(BUILD)/spec/fuzz/replay.o $(BINDING:%.c=$(BUILD)/5.4/obj/%.o) $(LIBRARY)
