@@ -81,9 +81,9 @@ local random_value
 -- Fills a table; everything that was made so far can be met again, the table itself included.
 local function fill(object, depth, made)
   if random(2) == 0 then
-    for i = 1, random(5) do object[i] = random_value(depth - 1, made) end
+    for i = 1, random(6) do object[i] = random_value(depth - 1, made) end
   end
-  for _ = 1, random(5) do object[random_key()] = random_value(depth - 1, made) end
+  for _ = 1, random(6) do object[random_key()] = random_value(depth - 1, made) end
   return object
 end
 
@@ -125,7 +125,10 @@ end
 local function value_for(seed)
   state = 1 + seed % 2147483646
   for _ = 1, 10 do random(2) end
-  return random(8) == 0 and random_record(3) or random_value(random(6), {})
+  local kind = random(8)
+  if kind == 0 then return random_record(3) end
+  if kind == 1 then return random_value(0, {}) end
+  return random_table(1 + random(6), {})
 end
 
 local seeds = {}
