@@ -4,12 +4,18 @@ local helper = {}
 local root
 local count = 0
 
--- The output of a shell command, without the last newline.
-local function output_of(command)
+-- Begins a shell command. The function that is returned waits for its output, without the last newline.
+local function begin(command)
   local pipe = assert(io.popen(command))
-  local text = pipe:read("*a"):gsub("\n$", "")
-  pipe:close()
-  return text
+  return function()
+    local text = pipe:read("*a"):gsub("\n$", "")
+    pipe:close()
+    return text
+  end
+end
+
+local function output_of(command)
+  return begin(command)()
 end
 
 -- A path where nothing is yet, in a folder that helper.clean removes.
@@ -61,15 +67,21 @@ local function interpreter()
   return os.getenv("LUA") or (jit and "luajit" or "lua" .. _VERSION:match("%d%.%d"))
 end
 
--- Runs a Lua program with these arguments, strings without quotes, in another process of the same Lua, which
--- finds the same modules and has `viperdb` as a local. Returns what it printed.
-function helper.run(program, ...)
+-- Starts a Lua program with these arguments, strings without quotes, in another process of the same Lua, which
+-- finds the same modules and has `viperdb` as a local. Returns a function that waits for its end and returns
+-- what it printed.
+function helper.start(program, ...)
   local file = helper.path() .. ".lua"
   local paths = ("package.path, package.cpath = %q, %q "):format(package.path, package.cpath)
   helper.write_file(file, paths .. "local viperdb = require('viperdb') " .. program)
   local command = { interpreter(), file }
   for _, argument in ipairs({ ... }) do command[#command + 1] = "'" .. argument .. "'" end
-  return output_of(table.concat(command, " ") .. " 2>&1")
+  return begin(table.concat(command, " ") .. " 2>&1")
+end
+
+-- The same, and waits.
+function helper.run(program, ...)
+  return helper.start(program, ...)()
 end
 
 -- For programs of helper.run: the process ends as if the machine had taken it away.

@@ -101,7 +101,8 @@ static vdb_status overflow(vdb_error *error) {
 /* Whether a Lua without integers would count on here without getting anywhere. */
 static bool is_past_counting(double left, double right, double sum) {
   if (COMPAT_HAS_INTEGERS || floor(left) != left || floor(right) != right) return false;
-  return fmax(fmax(fabs(left), fabs(right)), fabs(sum)) >= (double)COMPAT_EXACT_DOUBLE;
+  const double end = (double)COMPAT_EXACT_DOUBLE;
+  return fabs(left) >= end || fabs(right) >= end || fabs(sum) >= end;
 }
 
 /* Pushes the sum of the numbers at two indices. */
