@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "swap.h"
 
 #define DEFAULT_WAIT_SECONDS 5.0
 
@@ -89,7 +90,7 @@ static vdb_status open_writable(vdb_store *store, vdb_error *error) {
 ** is seen only by who repairs it.
 */
 static bool applied_soon(const control_page *page) {
-  for (int tries = 0; tries < 100; tries++) {
+  for (int tries = 0; tries < 500; tries++) {
     bool applied = atomic_load(&page->applied) == atomic_load(&page->committed);
     if (applied && atomic_load(&page->unrepaired) == 0) return true;
     os.sleep(100 * 1000);
@@ -109,10 +110,28 @@ static bool page_in_order(const control_page *page) {
   return atomic_load(&page->state) == CONTROL_CLOSED || strcmp(boot, page->boot) == 0;
 }
 
+static bool exchanging(const vdb_store *store) {
+  const control_page *page = store->control.page;
+  swap_file swap;
+  if (!control_usable(page) || atomic_load(&page->generation) % 2 == 0) return false;
+  return swap_read(store->folder, &swap, NULL) != VDB_ABSENT;
+}
+
+/* The door is left open meanwhile: when the process that exchanges the files is dead, another must get in to finish. */
+static vdb_status enter_after_exchange(vdb_store *store, vdb_error *error) {
+  int64_t end = os_ticks() + store->wait;
+  for (;;) {
+    vdb_status status = control_enter_door(&store->control, store->wait, error);
+    if (status != VDB_OK || !exchanging(store) || os_ticks() >= end) return status;
+    control_leave_door(&store->control);
+    os.sleep(1000 * 1000);
+  }
+}
+
 static vdb_status open_readonly(vdb_store *store, vdb_error *error) {
   vdb_status status = control_open(&store->control, store->folder, true, error);
   if (status == VDB_ABSENT) return recover_in_memory(store, error);
-  if (status == VDB_OK) status = control_enter_door(&store->control, store->wait, error);
+  if (status == VDB_OK) status = enter_after_exchange(store, error);
   if (status != VDB_OK) return status;
   bool followed = page_in_order(store->control.page) && view_open(store, &store->view, NULL) == VDB_OK;
   control_leave_door(&store->control);
@@ -236,7 +255,9 @@ static vdb_status adopt(vdb_store *store, vdb_error *error) {
   syncer_stop(store);
   reclaim_forget(store);
   drop_files(store);
-  return open_files(store, error);
+  vdb_status status = open_files(store, error);
+  if (status != VDB_OK) drop_files(store);
+  return status;
 }
 
 static vdb_status follow(vdb_store *store, uint64_t generation, vdb_error *error) {
