@@ -120,7 +120,9 @@ vdb_status swap_remove_new_files(int folder, vdb_error *error) {
   return status;
 }
 
+/* The name of db.swap gets onto the disk before any other: without it a half exchanged store could not be told. */
 static vdb_status rename_new_files(int folder, vdb_error *error) {
+  if (os.sync_folder(folder) != 0) return error_system(error, "cannot sync the store's folder");
   for (size_t i = 0; i < SWAP_FILES; i++) {
     if (os.rename(folder, swap_new_names[i], swap_names[i]) != 0 && errno != ENOENT)
       return error_system(error, "cannot rename %s", swap_new_names[i]);
