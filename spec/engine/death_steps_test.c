@@ -321,7 +321,7 @@ static void test_reader_that_came_in_the_middle(void) {
     steps++;
     pid_t waker = fork();
     if (waker == 0) {
-      usleep(10000);
+      usleep(2000);
       kill(child, SIGCONT);
       _exit(0);
     }
@@ -333,6 +333,44 @@ static void test_reader_that_came_in_the_middle(void) {
     close_store(witness);
   }
   ok(steps >= 4 && wrong == 0, "who opens read-only in the middle of a write sees what is written later");
+}
+
+static void stop_in_exchange(const char *name) {
+  if (strcmp(name, "odd") == 0 || strcmp(name, "renamed") == 0) raise(SIGSTOP);
+}
+
+static int reclaim_with_stops(void *context) {
+  (void)context;
+  vdb_store *store = open_store(path);
+  os.step = stop_in_exchange;
+  return reclaim(store) && close_store(store) ? 0 : 1;
+}
+
+static void test_opening_readonly_during_an_exchange(void) {
+  int status, wrong = 0, stops = 0;
+  prepare(BEFORE);
+  pid_t child = start_child(reclaim_with_stops, NULL);
+  while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
+    stops++;
+    pid_t waker = fork();
+    if (waker == 0) {
+      for (int i = 0; i < 4; i++) {
+        usleep(2000);
+        kill(child, SIGCONT);
+      }
+      _exit(0);
+    }
+    vdb_store *readonly = open_with(path, (vdb_options){.readonly = true});
+    wait_child(waker);
+    if (readonly == NULL || !keys_are_there(readonly, BEFORE)) wrong++;
+    if (put_text(witness, "later", "1") != VDB_OK || readonly == NULL || !holds(readonly, "later", "1"))
+      wrong++;
+    vdb_close(readonly, NULL);
+    if (delete_text(witness, "later") != VDB_OK) wrong++;
+  }
+  ok(stops > 0 && wrong == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+     "who opens read-only while files are being exchanged waits for it, and follows");
+  close_store(witness);
 }
 
 /* Power is not lost here: what is in the page cache stays. */
@@ -349,5 +387,6 @@ int main(void) {
   test_death_in_repair();
   test_stopped_writer();
   test_reader_that_came_in_the_middle();
+  test_opening_readonly_during_an_exchange();
   return done_testing();
 }

@@ -129,6 +129,71 @@ static void test_child_that_begins_late(void) {
   ok(is_clean(), "and leaves it clean");
 }
 
+static int (*real_open)(int folder, const char *name, int flags, mode_t mode);
+static int opens_left;
+
+static int failing_open(int folder, const char *name, int flags, mode_t mode) {
+  if (--opens_left != 0) return real_open(folder, name, flags, mode);
+  errno = EMFILE;
+  return -1;
+}
+
+static int open_anew(void *context) {
+  (void)context;
+  vdb_store *fresh = open_store(path);
+  return fresh != NULL && holds(fresh, "late", "child") && close_store(fresh) ? 0 : 1;
+}
+
+static int open_any(void *context) {
+  (void)context;
+  vdb_store *fresh = open_store(path);
+  return fresh != NULL && holds(fresh, "a", "parent") && close_store(fresh) ? 0 : 1;
+}
+
+/* The child's first call opens the store for it, and may fail. */
+static int try_with_failure(void *context) {
+  const int *which = context;
+  real_open = os.open;
+  os.open = failing_open;
+  opens_left = *which;
+  vdb_status status = put_text(store, "late", "child");
+  bool failed = opens_left <= 0 && status != VDB_OK;
+  opens_left = 0;
+  if (failed && in_child(open_any, NULL) != 0) return 1;
+  if (put_text(store, "late", "child") != VDB_OK) return 2;
+  if (in_child(open_anew, NULL) != 0) return 3;
+  return close_store(store) ? (failed ? 10 : 11) : 4;
+}
+
+static int try_late(void *context) {
+  int *ends = context;
+  char byte;
+  if (read(ends[0], &byte, 1) != 1) return 1;
+  return try_with_failure(&ends[2]);
+}
+
+static void test_child_whose_first_call_fails(void) {
+  int failed = 0, wrong = 0;
+  for (int which = 1; which <= 12; which++) {
+    start();
+    int ends[3];
+    if (pipe(ends) != 0) exit(1);
+    ends[2] = which;
+    pid_t child = start_child(try_late, ends);
+    close_store(store);
+    bool told = write(ends[1], "x", 1) == 1;
+    int result = told ? wait_child(child) : -1;
+    if (result != 10 && result != 11) printf("# file %d: the child ended with %d\n", which, result);
+    failed += result == 10;
+    wrong += result != 10 && result != 11;
+    wrong += !is_clean();
+    close(ends[0]);
+    close(ends[1]);
+  }
+  ok(wrong == 0 && failed > 3,
+     "a child whose first call fails, in %d ways, holds up nobody and can try again", failed);
+}
+
 enum { WORKERS = 8, WRITES = 300 };
 
 static int work(void *context) {
@@ -234,6 +299,7 @@ int main(void) {
   test_parent_closes_first();
   test_child_that_never_uses_it();
   test_child_that_begins_late();
+  test_child_whose_first_call_fails();
   test_many_children();
   test_walk_across_fork();
   test_store_that_syncs_by_itself();

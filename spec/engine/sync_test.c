@@ -123,11 +123,56 @@ static void test_failed_sync(void) {
   ok(close_store(store) && !has_file(path, ".OPEN"), "and it closes as always");
 }
 
+/* s: db.swap comes to be; r: a file is exchanged; f: the folder is synced; x: db.swap is removed. */
+static void note(char letter) {
+  size_t used = strlen(order);
+  if (used + 1 == sizeof order) return;
+  order[used] = letter;
+  order[used + 1] = '\0';
+}
+
+static int noted_rename(int folder, const char *from, const char *to) {
+  note(strcmp(to, "db.swap") == 0 ? 's' : 'r');
+  return real.rename(folder, from, to);
+}
+
+static int noted_sync_folder(int folder) {
+  (void)folder;
+  note('f');
+  return 0;
+}
+
+static int noted_remove(int folder, const char *name) {
+  if (strcmp(name, "db.swap") == 0) note('x');
+  return real.remove(folder, name);
+}
+
+static void test_exchange(void) {
+  path = new_path();
+  vdb_store *store = open_store(path);
+  put_text(store, "a", "1");
+  os.rename = noted_rename;
+  os.sync_folder = noted_sync_folder;
+  os.remove = noted_remove;
+  start_noting();
+  reclaim(store);
+  const char *swap = strchr(order, 's');
+  ok(swap != NULL && strncmp(swap, "sfrrrfcxf", 9) == 0,
+     "a reclaim's commit point is on the disk before a file is exchanged, and the exchange before it is gone "
+     "(%s)",
+     order);
+  os.rename = real.rename;
+  os.sync_folder = real.sync_folder;
+  os.remove = real.remove;
+  close_store(store);
+}
+
 int main(void) {
   real = os;
   os.sync = noted_sync;
   test_modes();
   test_failed_sync();
+  test_exchange();
   os.sync = real.sync;
   test_interval();
   return done_testing();
