@@ -64,6 +64,7 @@ help:
 	@echo 'make           the module for one Lua, build/$(ABI)/viperdb/core.so; LUA=lua5.1 ... lua5.4, luajit'
 	@echo 'make demo      14,000 real records through a store, checked; LUA=luajit for another Lua'
 	@echo 'make test      every test under every Lua; SAN=address,undefined with sanitizers'
+	@echo 'make bench     other stores beside this one; KEYS=100000 RUNS=1 to try it; see docs/BENCHMARKS.md'
 	@echo 'make lint      formatting, static analysis, and the rules of the tree'
 	@echo 'make format    formats the C files'
 	@echo 'make lib       build/libviperdb.a, the engine for C programs (see examples/hello.c)'
@@ -206,3 +207,57 @@ lint-luacheck:
 
 lint-tree:
 	@lua5.4 tools/lint-tree.lua
+
+# The benchmark: ViperDB beside other stores, see docs/BENCHMARKS.md. One program for each file in bench/stores.
+
+KEYS ?= 1000000
+RUNS ?= 5
+KILLS ?= 100
+BENCH = $(BUILD)/bench
+BENCH_STORES = $(patsubst bench/stores/%.c,%,$(wildcard bench/stores/*.c))
+BENCH_OBJECTS = $(patsubst bench/%.c,$(BENCH)/obj/%.o,$(filter-out bench/floors.c,$(wildcard bench/*.c)))
+BENCH_LUA_STORES = lmdb gdbm kyoto
+
+LIBS_viperdb = $(LIBRARY)
+LIBS_lmdb = -llmdb
+LIBS_kyoto = -lkyotocabinet
+LIBS_tkrzw = -ltkrzw
+LIBS_tokyo = -ltokyocabinet
+LIBS_gdbm = -lgdbm
+LIBS_leveldb = -lleveldb
+LIBS_rocksdb = -lrocksdb
+LIBS_sqlite = -lsqlite3
+
+.PHONY: bench bench-programs
+bench:
+	@tools/need build headers:lua5.4 headers:luajit lua5.4 luajit nginx bench
+	@$(MAKE) --no-print-directory bench-programs
+	@lua5.4 bench/run.lua $(KEYS) $(RUNS) $(KILLS) $(BUILD)
+	@lua5.4 bench/report.lua $(BENCH)/results-$(KEYS).tsv
+
+bench-programs: $(BENCH_STORES:%=$(BENCH)/%) $(BENCH)/floors $(BUILD)/5.4/viperdb/core.so $(BUILD)/jit/viperdb/core.so
+bench-programs: $(foreach abi,5.4 jit,$(BENCH_LUA_STORES:%=$(BENCH)/lua/$(abi)/%.so))
+
+$(BENCH)/obj/%.o: bench/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(BENCH_STORES:%=$(BENCH)/%): $(BENCH)/%: $(BENCH)/obj/stores/%.o $(BENCH_OBJECTS) $(LIBRARY)
+	$(LINK) -pthread -o $@ $(filter %.o,$^) $(LIBS_$*) -lm
+
+$(BENCH)/floors: $(addprefix $(BENCH)/obj/,floors.o measure.o input.o)
+	$(LINK) -o $@ $^ -lm
+
+define bench_binding
+$(BENCH)/obj/$(1)/binding.o: bench/lua/binding.c
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(shell pkg-config --cflags $(2)) -c -o $$@ $$<
+
+$(BENCH)/lua/$(1)/%.so: $(BENCH)/obj/$(1)/binding.o $(BENCH)/obj/measure.o $(BENCH)/obj/stores/%.o
+	@mkdir -p $$(@D)
+	$$(LINK) -shared -o $$@ $$^ $$(LIBS_$$*)
+endef
+$(eval $(call bench_binding,5.4,lua5.4))
+$(eval $(call bench_binding,jit,luajit))
+
+-include $(wildcard $(BENCH)/obj/*.d $(BENCH)/obj/*/*.d)

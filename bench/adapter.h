@@ -1,9 +1,9 @@
 /*
 ** adapter.h - what the benchmark knows of a store.
 **
-** Each file in bench/stores implements `adapter` for one store, as thin as its C API allows. Keys and values are made
-** before the clock starts; a get ends when the value is in the caller's buffer. A call that says it failed ends the
-** program: a store that drops what it is given must not look fast.
+** Each file in bench/stores implements `adapter` for one store, as thin as its C API allows. Keys and values
+** are made before the clock starts; a get ends when the value is in the caller's buffer. A call that says it
+** failed ends the program: a store that drops what it is given must not look fast.
 */
 #ifndef VIPERDB_BENCH_ADAPTER_H
 #define VIPERDB_BENCH_ADAPTER_H
@@ -23,10 +23,9 @@ typedef struct pair {
 } pair;
 
 typedef struct adapter_options {
-  uint64_t keys; /* how many will be stored: for stores that want to know it before */
-  bool
-      sync_each; /* a put or batch is on the disk when it returns; else in the hands of the operating system */
-  bool reclaim;  /* dead space is given back while writing, where that has to be asked for */
+  uint64_t keys;  /* how many will be stored: for stores that want to know it before */
+  bool sync_each; /* a put or batch is on the disk when it returns; else it may wait in the page cache */
+  bool reclaim;   /* dead space is given back while writing, where that has to be asked for */
 } adapter_options;
 
 typedef void (*adapter_visit)(void *context, text key, text value);

@@ -1,6 +1,6 @@
 /*
-** floors.c - what this machine takes for the steps that no store can do without: a copy, a cache miss, a page fault, a
-** system call, a sync of the disk.
+** floors.c - what this machine takes for the steps that no store can do without: a copy, a cache miss, a page
+** fault, a system call, a sync of the disk.
 **
 **   floors FOLDER KEYS RUN
 **

@@ -1,8 +1,9 @@
 /*
-** input.h - keys, values and the orders in which they are used. The same seeds give the same input to every store.
+** input.h - keys, values and the orders in which they are used. The same seeds give the same input to every
+** store.
 **
-** Keys are 16 bytes: a number in 15 digits and a letter. Values are slices of one random text, so making them costs
-** nothing while the clock runs, and a reader can tell whether it got the right one.
+** Keys are 16 bytes: a number in 15 digits and a letter. Values are slices of one random text, so making them
+** costs nothing while the clock runs, and a reader can tell whether it got the right one.
 */
 #ifndef VIPERDB_BENCH_INPUT_H
 #define VIPERDB_BENCH_INPUT_H

@@ -1,9 +1,9 @@
 /*
 ** kill_test.c - whether what a killed process was told is stored is there.
 **
-** A child puts and deletes, and counts each call that returned on a shared page. It is killed at a random moment; the
-** store is opened again, and every key must have what the last counted call gave it. The call that was under way may
-** have happened or not. The next child goes on from there.
+** A child puts and deletes, and counts each call that returned on a shared page. It is killed at a random
+** moment; the store is opened again, and every key must have what the last counted call gave it. The call
+** that was under way may have happened or not. The next child goes on from there.
 */
 #include <stdio.h>
 #include <stdlib.h>

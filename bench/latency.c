@@ -1,5 +1,6 @@
 /*
-** latency.c - each call timed by itself: what the slowest ones cost, while the store grows and while it reclaims.
+** latency.c - each call timed by itself: what the slowest ones cost, while the store grows and while it
+** reclaims.
 **
 ** Reading the clock is part of each time. The histogram has 64 steps to a power of two.
 */

@@ -1,8 +1,8 @@
 /*
 ** loops.h - the timed loops: the same few for every store and workload.
 **
-** Each gives nanoseconds an operation. Those that may stop early do so after the seconds they are given, so a slow store
-** does fewer operations.
+** Each gives nanoseconds an operation. Those that may stop early do so after the seconds they are given, so a
+** slow store does fewer operations.
 */
 #ifndef VIPERDB_BENCH_LOOPS_H
 #define VIPERDB_BENCH_LOOPS_H

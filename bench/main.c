@@ -7,8 +7,8 @@
 **   STORE processes FOLDER KEYS RUN
 **   STORE kill FOLDER KEYS RUN ROUNDS    the kill test; KEYS is only what is written to the line
 **
-** Prints a line a measurement (measure.h); bench/run.lua runs them all. victim, worker and target are what it starts
-** itself.
+** Prints a line a measurement (measure.h); bench/run.lua runs them all. victim, worker and target are what it
+** starts itself.
 */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
 ** measure.h - one store under measurement: its folder, its handle, the clock and the lines that come out.
 **
-** A measurement is a line: store, workload, keys, run, value, with tabs between. The value is in nanoseconds an
-** operation, unless the workload's name ends in another unit. Whatever fails ends the program.
+** A measurement is a line: store, workload, keys, run, value, with tabs between. The value is in nanoseconds
+** an operation, unless the workload's name ends in another unit. Whatever fails ends the program.
 */
 #ifndef VIPERDB_BENCH_MEASURE_H
 #define VIPERDB_BENCH_MEASURE_H

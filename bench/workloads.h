@@ -1,5 +1,6 @@
 /*
-** workloads.h - what is measured, one function a chapter. Each begins with an empty folder and removes it at its end.
+** workloads.h - what is measured, one function a chapter. Each begins with an empty folder and removes it at
+** its end.
 */
 #ifndef VIPERDB_BENCH_WORKLOADS_H
 #define VIPERDB_BENCH_WORKLOADS_H
@@ -13,7 +14,7 @@ void workload_big_values(bench_state *bench);
 void workload_batches(bench_state *bench);
 void workload_on_disk(bench_state *bench);
 
-/* opening.c: a full store, opened again after close, after SIGKILL, without its index. Part of workload_basics. */
+/* opening.c: a full store, opened again after close, SIGKILL, loss of its index. Part of workload_basics. */
 void opening_measure(bench_state *bench);
 
 /* latency.c: each call timed by itself. */

@@ -1,8 +1,9 @@
 /*
-** binding.c - a thin Lua binding over adapter.h, so that a peer without a Lua module of its own can be measured from
-** Lua. Built once for each store and Lua.
+** binding.c - a thin Lua binding over adapter.h, so that a peer without a Lua module of its own can be
+** measured from Lua. Built once for each store and Lua.
 **
-**   store = open(folder, keys)   store:put(k, v)   store:get(k)   store:remove(k)   store:walk(function (k, v) end)
+**   store = open(folder, keys)   store:put(k, v)   store:get(k)   store:remove(k)   store:walk(function (k,
+** v) end)
 **   now()                        nanoseconds       nothing()      the floor of a call from Lua to C
 */
 #include <lauxlib.h>

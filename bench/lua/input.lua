@@ -1,5 +1,5 @@
--- input: the keys, values and records that are measured from Lua. The same for every store, and made before the clock
--- starts.
+-- input: the keys, values and records that are measured from Lua. The same for every store, and made before
+-- the clock starts.
 
 local input = {}
 

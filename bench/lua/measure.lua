@@ -2,9 +2,9 @@
 --
 --   tools/with-lua LUA bench/lua/measure.lua STORE BINDING FOLDER KEYS RUN
 --
--- STORE is a name of bench/lua/stores.lua, BINDING the shared object of bench/lua/binding.c, whose clock is used for all.
--- Prints a line a measurement, as bench/measure.h has them, with the Lua before the workload's name. STORE may be
--- "floor": an empty call from Lua to C.
+-- STORE is a name of bench/lua/stores.lua, BINDING the shared object of bench/lua/binding.c, whose clock is
+-- used for all. Prints a line a measurement, as bench/measure.h has them, with the Lua before the workload's
+-- name. STORE may be "floor": an empty call from Lua to C.
 
 package.path = "bench/lua/?.lua;" .. package.path
 
@@ -46,7 +46,9 @@ local function measure_texts(store, db, input)
   local nanoseconds, stored = time(function(first, last) db.put(keys, values, first, last) end)
   emit(store.name, "put", nanoseconds)
   local done, found
-  nanoseconds, done, found = time(function(first, last) return db.get(keys, first, math.min(last, stored)) end)
+  nanoseconds, done, found = time(function(first, last)
+    return db.get(keys, first, math.min(last, stored))
+  end)
   assert(found == math.min(done, stored))
   emit(store.name, "get", nanoseconds)
   local absent = input.keys(count, "b", 2)

@@ -1,8 +1,9 @@
 /*
 ** gdbm.c - GDBM, with its defaults: a cache that sizes itself, and a mapped file.
 **
-** What a killed process leaves is recovered as the manual says, with gdbm_recover. On the disk: GDBM_SYNC, or one
-** gdbm_sync a batch. Its crash tolerance by snapshots needs a file system with reflinks, so it is not used here.
+** What a killed process leaves is recovered as the manual says, with gdbm_recover. On the disk: GDBM_SYNC, or
+** one gdbm_sync a batch. Its crash tolerance by snapshots needs a file system with reflinks, so it is not
+** used here.
 */
 #include <gdbm.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
 ** hash_map.c - a hash map in memory, as the floor: what the keys and values cost when nothing is kept.
 **
-** Open addressing with linear probing, grown to twice its size at three quarters. A slot points to one allocation with
-** key and value.
+** Open addressing with linear probing, grown to twice its size at three quarters. A slot points to one
+** allocation with key and value.
 */
 #include <stdlib.h>
 #include <string.h>

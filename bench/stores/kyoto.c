@@ -1,8 +1,8 @@
 /*
 ** kyoto.c - Kyoto Cabinet's file hash database.
 **
-** As its "Tips and Hacks" say: twice as many buckets as keys, the linear option, and a mapped region that holds the
-** whole file. On the disk: each write is a transaction that syncs.
+** As its "Tips and Hacks" say: twice as many buckets as keys, the linear option, and a mapped region that
+** holds the whole file. On the disk: each write is a transaction that syncs.
 */
 #include <kclangc.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
 ** leveldb.c - LevelDB through its C API.
 **
-** As its documentation advises: a Bloom filter of 10 bits a key and a block cache, here of 256 MB, and a write buffer of
-** 64 MB. On the disk: WriteOptions.sync.
+** As its documentation advises: a Bloom filter of 10 bits a key and a block cache, here of 256 MB, and a
+** write buffer of 64 MB. On the disk: WriteOptions.sync.
 */
 #include <leveldb/c.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
 ** lmdb.c - LMDB. A put is a transaction; a get renews a read transaction, as its manual advises.
 **
-** MDB_WRITEMAP with MDB_NOSYNC is its fastest mode that leaves what a killed process wrote to the operating system.
-** On the disk its defaults are used: each commit syncs.
+** MDB_WRITEMAP with MDB_NOSYNC is its fastest mode that leaves what a killed process wrote to the operating
+** system. On the disk its defaults are used: each commit syncs.
 */
 #include <lmdb.h>
 #include <stdlib.h>

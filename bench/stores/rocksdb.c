@@ -1,8 +1,9 @@
 /*
 ** rocksdb.c - RocksDB through its C API.
 **
-** As its "Setup Options and Basic Tuning" advises: dynamic level sizes, bytes_per_sync, blocks of 16 KB, a Bloom filter
-** of 10 bits, index and filter blocks in the cache, here of 256 MB. On the disk: WriteOptions.sync.
+** As its "Setup Options and Basic Tuning" advises: dynamic level sizes, bytes_per_sync, blocks of 16 KB, a
+** Bloom filter of 10 bits, index and filter blocks in the cache, here of 256 MB. On the disk:
+** WriteOptions.sync.
 */
 #include <rocksdb/c.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
 ** sqlite.c - SQLite: one table without row ids, its key a blob, prepared statements.
 **
-** WAL, as its documentation advises for many small writes, with synchronous off; on the disk: synchronous full. A cache
-** of 256 MB and a mapping of the file.
+** WAL, as its documentation advises for many small writes, with synchronous off; on the disk: synchronous
+** full. A cache of 256 MB and a mapping of the file.
 */
 #include <sqlite3.h>
 #include <stdio.h>

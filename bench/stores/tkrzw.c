@@ -1,9 +1,9 @@
 /*
 ** tkrzw.c - Tkrzw's HashDBM through its C API.
 **
-** Twice as many buckets as keys, as its tutorial's benchmarks have it; the memory-mapped file is the default. It has no
-** transactions: on the disk a put is a put and a hard synchronize, with records appended, which is what its manual
-** advises for recovery.
+** Twice as many buckets as keys, as its tutorial's benchmarks have it; the memory-mapped file is the default.
+** It has no transactions: on the disk a put is a put and a hard synchronize, with records appended, which is
+** what its manual advises for recovery.
 */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
 ** tokyo.c - Tokyo Cabinet's hash database.
 **
-** Two buckets a key (its manual: 0.5 to 4) and extra mapped memory for the whole file. On the disk: transactions with
-** HDBOTSYNC.
+** Two buckets a key (its manual: 0.5 to 4) and extra mapped memory for the whole file. On the disk:
+** transactions with HDBOTSYNC.
 */
 #include <stdlib.h>
 #include <tchdb.h>

@@ -1,0 +1,229 @@
+-- tables: the report's tables, in Markdown. Each function takes the results and returns text, or nil when
+-- there is nothing to show. A time stands with its ratio to ViperDB's in the same column: above 1, ViperDB is
+-- faster.
+
+local tables = {}
+
+local function with_commas(text)
+  local replaced
+  repeat text, replaced = text:gsub("^(%d+)(%d%d%d)", "%1,%2") until replaced == 0
+  return text
+end
+
+local function number(value)
+  if value < 10 then return ("%.1f"):format(value) end
+  return with_commas(("%.0f"):format(value))
+end
+
+local function ratio(value)
+  if value < 0.095 then return ("%.2f"):format(value) end
+  if value < 10 then return ("%.1f"):format(value) end
+  return with_commas(("%.0f"):format(value))
+end
+
+local function row(cells) return "| " .. table.concat(cells, " | ") .. " |" end
+
+local function table_of(head, rows)
+  if #rows == 0 then return nil end
+  local lines, rule = { row(head) }, { "---" }
+  for i = 2, #head do rule[i] = "---:" end
+  lines[2] = row(rule)
+  for _, cells in ipairs(rows) do lines[#lines + 1] = row(cells) end
+  return table.concat(lines, "\n")
+end
+
+-- One cell; `base` is ViperDB's value.
+local function cell(value, base, scale)
+  if not value then return "-" end
+  local text = number(value / scale)
+  if not base or base == 0 then return text end
+  return ("%s (%s)"):format(text, ratio(value / base))
+end
+
+-- columns: { {title, workload}, ... }; scale: nanoseconds of the unit shown; bold for ViperDB's own row.
+local function compare(results, names, columns, scale)
+  local head, rows = { "" }, {}
+  for i, column in ipairs(columns) do head[i + 1] = column[1] end
+  for _, name in ipairs(names) do
+    local cells, found = { name == "ViperDB" and "**ViperDB**" or name }, false
+    for i, column in ipairs(columns) do
+      local value = results:median(name, column[2])
+      found = found or value ~= nil
+      if name == "ViperDB" then cells[i + 1] = value and ("**%s**"):format(number(value / scale)) or "-"
+      else cells[i + 1] = cell(value, results:median("ViperDB", column[2]), scale) end
+    end
+    if found then rows[#rows + 1] = cells end
+  end
+  return table_of(head, rows)
+end
+
+local writing = {
+  { "put, in order", "fill in order" }, { "put, shuffled", "fill" }, { "overwrite", "overwrite" },
+  { "delete", "delete" }, { "batch of 100, a key", "batch" }, { "put 100 KB", "put 100 KB" },
+}
+
+local reading = {
+  { "get", "get" }, { "get, absent", "get absent" }, { "get, skewed", "get skewed" },
+  { "walk, a key", "walk" }, { "get 100 KB", "get 100 KB" },
+}
+
+local ycsb = {
+  { "A: half updates", "YCSB A" }, { "B: 5% updates", "YCSB B" }, { "C: reads", "YCSB C" },
+  { "F: half read-modify-write", "YCSB F" },
+}
+
+local function safe(results)
+  return results:names(function(store) return results:survives(store) end, "fill")
+end
+
+-- Those that the kill test caught, and memory: beside ViperDB, but in tables of their own.
+local function unsafe(results)
+  return results:names(function(store)
+    return store.name == "ViperDB" or not results:survives(store)
+  end, "fill")
+end
+
+function tables.writing(results) return compare(results, safe(results), writing, 1) end
+function tables.reading(results) return compare(results, safe(results), reading, 1) end
+function tables.ycsb(results) return compare(results, safe(results), ycsb, 1) end
+function tables.unsafe_writing(results) return compare(results, unsafe(results), writing, 1) end
+function tables.unsafe_reading(results) return compare(results, unsafe(results), reading, 1) end
+function tables.unsafe_ycsb(results) return compare(results, unsafe(results), ycsb, 1) end
+
+local function persistent(results, workload)
+  return results:names(function(store) return store.persistent end, workload)
+end
+
+function tables.disk(results)
+  return compare(results, persistent(results, "put on disk"),
+    { { "put", "put on disk" }, { "batch of 100, a key", "batch on disk" } }, 1000)
+end
+
+function tables.open(results)
+  return compare(results, persistent(results, "open"), {
+    { "after close", "open" }, { "after kill -9", "open after kill" },
+    { "index deleted", "open without index" },
+  }, 1e6)
+end
+
+function tables.processes(results)
+  local columns = {}
+  for _, kind in ipairs({ "read", "write", "mixed" }) do
+    for _, count in ipairs({ 1, 2, 4 }) do
+      columns[#columns + 1] = { ("%s, %d"):format(kind, count), ("%d processes %s"):format(count, kind) }
+    end
+  end
+  return compare(results, results:names(function() return true end, "1 processes read"), columns, 1)
+end
+
+function tables.kill(results)
+  local rows = {}
+  for _, store in ipairs(results.stores) do
+    local killed = results:median(store.name, "kill test rounds")
+    if killed then
+      rows[#rows + 1] = {
+        store.name, number(killed), number(results:median(store.name, "kill test acknowledged")),
+        number(results:median(store.name, "kill test unopened")),
+        number(results:median(store.name, "kill test wrong keys")),
+        results:survives(store) and "yes" or "**no**",
+      }
+    end
+  end
+  local head = { "", "killed", "acknowledged", "would not open", "wrong keys", "survives `kill -9`" }
+  return table_of(head, rows)
+end
+
+local function megabytes(bytes) return bytes and ("%.1f"):format(bytes / 1e6) or "-" end
+
+function tables.space(results)
+  local rows, live = {}, (tonumber(results.machine.keys) or 0) / 10 * 116
+  for _, name in ipairs(persistent(results, "hot set")) do
+    local time, after = results:median(name, "hot set"), results:median(name, "hot set after bytes")
+    rows[#rows + 1] = {
+      name == "ViperDB" and "**ViperDB**" or name,
+      cell(time, name ~= "ViperDB" and results:median("ViperDB", "hot set"), 1),
+      megabytes(results:median(name, "hot set before bytes")), megabytes(after),
+      ("%.1f"):format((after or 0) / live), megabytes(results:median(name, "filled bytes")),
+    }
+  end
+  local head = { "", "overwrite, ns", "MB before", "MB after", "times the live bytes", "MB with all keys" }
+  return table_of(head, rows)
+end
+
+local function latency_cells(results, name, workload)
+  local cells = {}
+  for i, part in ipairs({ "p50", "p99", "p99.9" }) do
+    local value = results:median(name, workload .. " " .. part)
+    cells[i] = value and number(value / 1000) or "-"
+  end
+  local most = results:greatest(name, workload .. " max")
+  cells[4] = most and number(most / 1000) or "-"
+  return table.concat(cells, " / ")
+end
+
+function tables.latency(results)
+  local rows = {}
+  for _, name in ipairs(persistent(results, "put latency p50")) do
+    rows[#rows + 1] = {
+      name, latency_cells(results, name, "put latency"), latency_cells(results, name, "get latency"),
+      latency_cells(results, name, "hot put latency"),
+    }
+  end
+  return table_of({ "p50 / p99 / p99.9 / max", "put while growing", "get", "overwrite of a hot set" }, rows)
+end
+
+local lua_columns = { "put", "get", "get absent", "overwrite", "delete", "walk", "put record", "get record" }
+
+local lua_stores = {
+  "ViperDB", "Kyoto Cabinet, thin binding", "LMDB, thin binding", "GDBM, thin binding", "SQLite, luasql",
+  "Lua table",
+}
+
+local function from_lua(results, lua)
+  local columns = {}
+  for i, name in ipairs(lua_columns) do columns[i] = { name, lua .. ": " .. name } end
+  return compare(results, lua_stores, columns, 1)
+end
+
+tables["lua5.4"] = function(results) return from_lua(results, "lua5.4") end
+tables.luajit = function(results) return from_lua(results, "luajit") end
+
+function tables.nginx(results)
+  return compare(results, { "ViperDB", "lua_shared_dict" }, {
+    { "put, 1 worker", "nginx: put, 1 worker" }, { "put, 2 workers", "nginx: put, 2 workers" },
+    { "get, 1 worker", "nginx: get, 1 worker" }, { "get, 2 workers", "nginx: get, 2 workers" },
+  }, 1)
+end
+
+function tables.floors(results)
+  local names = {
+    "copy 100 bytes", "copy 100 KB", "cache miss", "page fault", "system call", "reading the clock",
+    "fdatasync", "lua5.4: empty call to C", "luajit: empty call to C",
+  }
+  local rows = {}
+  for _, name in ipairs(names) do
+    local value = results:median("floor", name)
+    if value then rows[#rows + 1] = { name, number(value) } end
+  end
+  return table_of({ "", "ns" }, rows)
+end
+
+function tables.machine(results)
+  local lines = {}
+  for _, pair in ipairs(results.machine) do lines[#lines + 1] = ("- %s: %s"):format(pair[1], pair[2]) end
+  local packages = {}
+  for i, pair in ipairs(results.packages) do packages[i] = pair[1] .. " " .. pair[2] end
+  lines[#lines + 1] = "- Debian packages: " .. table.concat(packages, ", ")
+  return table.concat(lines, "\n")
+end
+
+function tables.settings(results)
+  local rows = {}
+  for _, store in ipairs(results.stores) do
+    local runs, atomic = store.slow and "1 in 4" or "all", store.atomic and "yes" or "no"
+    rows[#rows + 1] = { store.name, store.settings, runs, atomic }
+  end
+  return table_of({ "", "settings", "runs", "batches are atomic" }, rows)
+end
+
+return tables
