@@ -60,8 +60,8 @@ function viperdb.repair(path, target, options) end
 
 ---How objects of a class are stored.
 ---@class viperdb.Class
----@field dump? fun(object: table): any Returns a plain value to store in place of the object.
----@field load? fun(value: any): table Returns the object of that value.
+---@field dump fun(object: any): any Returns a plain value to store in place of the object.
+---@field load fun(value: any): any Returns the object of that value.
 
 ---Objects with this metatable can be stored from now on, and come back with it.
 ---@param name string

@@ -15,10 +15,11 @@ bool cursor_corrupt(dump_cursor *c, const char *at, const char *what) {
 }
 
 static bool take_bytes(dump_cursor *c, size_t size, const char **bytes) {
-  if (size > (size_t)(c->end - c->at)) return cursor_corrupt(c, c->end, "");
+  bool enough = size <= (size_t)(c->end - c->at);
   *bytes = c->at;
-  c->at += size;
-  return true;
+  if (enough) c->at += size;
+  else cursor_corrupt(c, c->end, "");
+  return enough;
 }
 
 bool cursor_take_tag(dump_cursor *c, unsigned *tag) {

@@ -139,8 +139,8 @@ static bool push_new_key(dump_reader *r, int table, const vdb_key *key) {
   lua_rawget(r->L, table);
   bool is_new = lua_isnil(r->L, -1);
   lua_pop(r->L, 1);
-  return is_new || fail(r, VDB_RANGE,
-                        "two keys of a table become one in this Lua: read it with Lua 5.3 or later");
+  return is_new ||
+         fail(r, VDB_RANGE, "two keys of a table become one in this Lua: read it with Lua 5.3 or later");
 }
 
 static bool read_entry(dump_reader *r, int table, int items, const vdb_key *last, vdb_key *key) {
