@@ -122,8 +122,7 @@ static bool write_lua_string(dump_writer *w, int index) {
 
 /* Whether a Lua without integers means an integer by this double. */
 static bool is_meant_whole(double real) {
-  return fabs(real) <= (double)COMPAT_EXACT_DOUBLE && key_is_whole(real) &&
-         (real != 0 || !signbit(real));
+  return fabs(real) <= (double)COMPAT_EXACT_DOUBLE && key_is_whole(real) && (real != 0 || !signbit(real));
 }
 
 static bool write_number(dump_writer *w, int index) {
