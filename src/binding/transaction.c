@@ -9,6 +9,7 @@
 */
 #include "transaction.h"
 
+#include "../engine/error.h"
 #include "arguments.h"
 #include "draft.h"
 #include "indexing.h"
@@ -34,6 +35,14 @@ static transaction *transaction_argument(lua_State *L) {
 
 /* Reading and writing: the key is at index 2. */
 
+/* A key that the engine would refuse must not get into the draft, as it would refuse the batch. */
+static vdb_status check_use(const transaction *t, const vdb_key *key, vdb_error *error) {
+  if (key->type == VDB_STRING && key->size > VDB_MAX_KEY_SIZE)
+    return error_set(error, VDB_TOO_BIG, "the key has %zu bytes: use one of at most %u", key->size,
+                     VDB_MAX_KEY_SIZE);
+  return handle_ready(t->handle, error);
+}
+
 /* From the snapshot, which sees nothing of this transaction. */
 static vdb_status read_snapshot(lua_State *L, transaction *t, const vdb_key *key, vdb_value *value,
                                 vdb_error *error) {
@@ -46,7 +55,7 @@ static vdb_status read_snapshot(lua_State *L, transaction *t, const vdb_key *key
 /* Pushes the value for VDB_OK. */
 static vdb_status read_key(lua_State *L, transaction *t, const vdb_key *key, vdb_error *error) {
   vdb_value value;
-  vdb_status status = handle_ready(t->handle, error);
+  vdb_status status = check_use(t, key, error);
   if (status != VDB_OK) return status;
   const draft_change *own = draft_find(L);
   if (own != NULL) return draft_push_value(L, own, &t->handle->rules, error);
@@ -55,7 +64,7 @@ static vdb_status read_key(lua_State *L, transaction *t, const vdb_key *key, vdb
 }
 
 static vdb_status look_for_key(lua_State *L, transaction *t, const vdb_key *key, vdb_error *error) {
-  vdb_status status = handle_ready(t->handle, error);
+  vdb_status status = check_use(t, key, error);
   if (status != VDB_OK) return status;
   const draft_change *own = draft_find(L);
   if (own == NULL) return read_snapshot(L, t, key, NULL, error);
@@ -63,8 +72,9 @@ static vdb_status look_for_key(lua_State *L, transaction *t, const vdb_key *key,
 }
 
 /* The value is at index 3; nil deletes. A value that can't be stored is refused here. */
-static vdb_status write_key(lua_State *L, transaction *t, int64_t expiration, vdb_error *error) {
-  vdb_status status = handle_ready(t->handle, error);
+static vdb_status write_key(lua_State *L, transaction *t, const vdb_key *key, int64_t expiration,
+                            vdb_error *error) {
+  vdb_status status = check_use(t, key, error);
   if (status != VDB_OK) return status;
   if (!lua_isnil(L, 3)) return draft_set(L, t->handle, ++t->changes, expiration, error);
   draft_delete(L, ++t->changes);
@@ -189,7 +199,7 @@ static int method_set(lua_State *L) {
   vdb_error error;
   argument_key_to_write(L, 2, &key);
   luaL_checkany(L, 3);
-  vdb_status status = write_key(L, t, argument_expiration_option(L, 4), &error);
+  vdb_status status = write_key(L, t, &key, argument_expiration_option(L, 4), &error);
   return handle_done(L, status, &error);
 }
 
@@ -225,7 +235,7 @@ static int index_write(lua_State *L) {
   if (indexing_is_name(L)) return indexing_refuse_name(L, "tx");
   indexing_key_to_write(L, &key);
   lua_settop(L, 3);
-  return write_key(L, t, VDB_NEVER, &error) == VDB_OK ? 0 : handle_raise(L, &error);
+  return write_key(L, t, &key, VDB_NEVER, &error) == VDB_OK ? 0 : handle_raise(L, &error);
 }
 
 static int tostring(lua_State *L) {
