@@ -216,7 +216,7 @@ KILLS ?= 100
 BENCH = $(BUILD)/bench
 BENCH_STORES = $(patsubst bench/stores/%.c,%,$(wildcard bench/stores/*.c))
 BENCH_OBJECTS = $(patsubst bench/%.c,$(BENCH)/obj/%.o,$(filter-out bench/floors.c,$(wildcard bench/*.c)))
-BENCH_LUA_STORES = lmdb gdbm kyoto
+BENCH_LUA_STORES = lmdb gdbm
 
 LIBS_viperdb = $(LIBRARY)
 LIBS_lmdb = -llmdb

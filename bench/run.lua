@@ -25,7 +25,7 @@ end
 
 local all_stores = "viperdb kyoto tkrzw tokyo lmdb gdbm leveldb rocksdb sqlite hash_map"
 local stores = words(os.getenv("STORES") or all_stores)
-local lua_stores = { "viperdb", "lmdb", "gdbm", "kyoto", "sqlite", "table" }
+local lua_stores = { "viperdb", "lmdb", "gdbm", "sqlite", "table" }
 local parts = {}
 for _, part in ipairs(words(os.getenv("PARTS") or "kill measure latency processes lua nginx")) do
   parts[part] = true

@@ -115,7 +115,6 @@ end
 
 stores.lmdb = through_binding("LMDB, thin binding")
 stores.gdbm = through_binding("GDBM, thin binding")
-stores.kyoto = through_binding("Kyoto Cabinet, thin binding")
 
 -- LuaSQL has no bound parameters, so each statement is a text.
 stores.sqlite = { name = "SQLite, luasql" }

@@ -2,7 +2,7 @@
 
 local chart = {}
 
-local row_height, bar_height, name_width, panel_width, gap, head_height = 26, 16, 190, 330, 20, 62
+local row_height, bar_height, name_width, gap, head_height = 26, 16, 150, 16, 62
 
 local colors = { ours = "#1a7f37", safe = "#57606a", floor = "#b6bec9", unsafe = "#d4a72c" }
 
@@ -27,7 +27,7 @@ local function greatest(rows, panel)
   return most
 end
 
-local function draw_panel(out, rows, panel, title)
+local function draw_panel(out, rows, panel, title, panel_width)
   local left = name_width + (panel - 1) * (panel_width + gap)
   local most = greatest(rows, panel)
   out[#out + 1] = text(left, head_height - 10, title, 'font-weight="bold"')
@@ -46,6 +46,7 @@ end
 -- rows: { {name =, kind = "ours" | "safe" | "unsafe" | "floor", values = {one a panel}} }, panels: their
 -- titles.
 function chart.draw(title, rows, panels, note)
+  local panel_width = #panels > 2 and 200 or 330
   local width = name_width + #panels * (panel_width + gap)
   local height = head_height + #rows * row_height + 30
   local out = {
@@ -59,7 +60,7 @@ function chart.draw(title, rows, panels, note)
     out[#out + 1] = text(name_width - 10, head_height + (i - 1) * row_height + 13, row.name,
       'text-anchor="end"' .. weight)
   end
-  for i, panel in ipairs(panels) do draw_panel(out, rows, i, panel) end
+  for i, panel in ipairs(panels) do draw_panel(out, rows, i, panel, panel_width) end
   out[#out + 1] = text(12, height - 10, note, 'font-size="11" fill="#57606a"')
   out[#out + 1] = "</svg>\n"
   return table.concat(out, "\n")

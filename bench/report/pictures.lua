@@ -59,8 +59,8 @@ function pictures.processes(results)
 end
 
 local from_lua = {
-  { "ViperDB", "ours" }, { "Kyoto Cabinet, thin binding", "safe" }, { "LMDB, thin binding", "safe" },
-  { "GDBM, thin binding", "safe" }, { "SQLite, luasql", "safe" }, { "Lua table", "floor" },
+  { "ViperDB", "ours" }, { "LMDB, thin binding", "safe" }, { "GDBM, thin binding", "safe" },
+  { "SQLite, luasql", "safe" }, { "Lua table", "floor" },
 }
 
 function pictures.lua(results)

@@ -11,9 +11,12 @@ local function with_commas(text)
 end
 
 local function number(value)
+  if value < 1 then return ("%.2f"):format(value) end
   if value < 10 then return ("%.1f"):format(value) end
   return with_commas(("%.0f"):format(value))
 end
+
+local function count(value) return with_commas(("%.0f"):format(value)) end
 
 local function ratio(value)
   if value < 0.095 then return ("%.2f"):format(value) end
@@ -23,10 +26,11 @@ end
 
 local function row(cells) return "| " .. table.concat(cells, " | ") .. " |" end
 
-local function table_of(head, rows)
+-- Columns of numbers stand right; `texts` of the first columns are text.
+local function table_of(head, rows, texts)
   if #rows == 0 then return nil end
-  local lines, rule = { row(head) }, { "---" }
-  for i = 2, #head do rule[i] = "---:" end
+  local lines, rule = { row(head) }, {}
+  for i = 1, #head do rule[i] = i <= (texts or 1) and "---" or "---:" end
   lines[2] = row(rule)
   for _, cells in ipairs(rows) do lines[#lines + 1] = row(cells) end
   return table.concat(lines, "\n")
@@ -122,9 +126,9 @@ function tables.kill(results)
     local killed = results:median(store.name, "kill test rounds")
     if killed then
       rows[#rows + 1] = {
-        store.name, number(killed), number(results:median(store.name, "kill test acknowledged")),
-        number(results:median(store.name, "kill test unopened")),
-        number(results:median(store.name, "kill test wrong keys")),
+        store.name, count(killed), count(results:median(store.name, "kill test acknowledged")),
+        count(results:median(store.name, "kill test unopened")),
+        count(results:median(store.name, "kill test wrong keys")),
         results:survives(store) and "yes" or "**no**",
       }
     end
@@ -174,10 +178,7 @@ end
 
 local lua_columns = { "put", "get", "get absent", "overwrite", "delete", "walk", "put record", "get record" }
 
-local lua_stores = {
-  "ViperDB", "Kyoto Cabinet, thin binding", "LMDB, thin binding", "GDBM, thin binding", "SQLite, luasql",
-  "Lua table",
-}
+local lua_stores = { "ViperDB", "LMDB, thin binding", "GDBM, thin binding", "SQLite, luasql", "Lua table" }
 
 local function from_lua(results, lua)
   local columns = {}
@@ -223,7 +224,7 @@ function tables.settings(results)
     local runs, atomic = store.slow and "1 in 4" or "all", store.atomic and "yes" or "no"
     rows[#rows + 1] = { store.name, store.settings, runs, atomic }
   end
-  return table_of({ "", "settings", "runs", "batches are atomic" }, rows)
+  return table_of({ "", "settings", "runs", "batches are atomic" }, rows, 4)
 end
 
 return tables
