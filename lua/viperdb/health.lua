@@ -63,7 +63,7 @@ end
 local function check_folder(report, viperdb)
   report.start("viperdb: folder")
   local folder = vim.fn.stdpath("data")
-  vim.fn.mkdir(folder, "p")
+  pcall(vim.fn.mkdir, folder, "p") -- raises when another instance makes it at the same moment
   local path = ("%s/viperdb-health-%d"):format(folder, vim.fn.getpid())
   local works, message = pcall(try_store, viperdb, path)
   vim.fn.delete(path, "rf")

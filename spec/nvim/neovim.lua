@@ -20,24 +20,25 @@ function neovim.data()
 end
 
 -- Starts an instance that runs the Lua program, which finds its arguments in `...`. `runtime` is a folder to
--- take in place of this checkout. Returns a function that waits for its end and returns what it wrote to
--- stdout and stderr.
+-- take in place of this checkout. Returns a function that waits for the end and returns what the program wrote
+-- to stdout; an error in it is one here.
 --
 -- A prompt would wait for ever, hence the empty input and the timeout.
 function neovim.start(program, arguments, runtime)
-  local file = helper.path() .. ".lua"
-  helper.write_file(file, program)
+  local file = helper.path()
+  helper.write_file(file .. ".lua", program)
   local quoted = {}
-  for i, argument in ipairs(arguments or {}) do quoted[i] = ("%q"):format(argument) end
-  local call = ("lua assert(loadfile('%s'))(%s)"):format(file, table.concat(quoted, ", "))
-  local set = ("cd '%s' && unset LUA_PATH LUA_CPATH && HOME='%s' XDG_DATA_HOME='%s/data' XDG_CACHE_HOME='%s/cache'")
-    :format(home, home, home, home)
-  local command = ([[%s timeout 120 nvim --headless --clean --cmd 'set rtp^=%s' -c "%s" -c 'qa!' </dev/null 2>&1]])
-    :format(set, runtime or root, call:gsub('"', '\\"'))
+  for i, argument in ipairs(arguments or {}) do quoted[i] = ("[[%s]]"):format(argument) end
+  local command = ([[
+    cd '%s' && unset LUA_PATH LUA_CPATH && export HOME="$PWD" XDG_DATA_HOME="$PWD/data" XDG_CACHE_HOME="$PWD/cache"
+    timeout 120 nvim -n --headless --clean --cmd 'set rtp^=%s' -c 'lua assert(loadfile("%s.lua"))(%s)' -c 'qa!' \
+      </dev/null 2>'%s.messages']]):format(home, runtime or root, file, table.concat(quoted, ", "), file)
   local pipe = assert(io.popen(command))
   return function()
-    local output = pipe:read("*a"):gsub("\r", "")
+    local output = pipe:read("*a")
     pipe:close()
+    local messages = helper.read_file(file .. ".messages")
+    if messages:find("Error", 1, true) then error(messages) end
     return output
   end
 end
