@@ -42,34 +42,34 @@ describe("Processes that change the same keys", function()
 
   it("lose no increment", function()
     all_say("done", run_together([[
-      for _ = 1, 2000 do assert(db:incr("count")) end
+      for _ = 1, 5000 do assert(db:incr("count")) end
       print("done")
     ]], path))
-    assert.equal(processes * 2000, db.count)
+    assert.equal(processes * 5000, db.count)
   end)
 
   it("lose no update, while the files are reclaimed", function()
     all_say("done", run_together([[
-      for i = 1, 500 do
+      for i = 1, 2000 do
         assert(db:update("list", function(list)
           list = list or {}
           list[number] = (list[number] or 0) + 1
           for other = 1, count do list[other] = list[other] or 0 end
           return list
         end))
-        if i % 100 == 0 then db:reclaim() end
+        if i % 400 == 0 then db:reclaim() end
       end
       print("done")
     ]], path))
     local expected = {}
-    for i = 1, processes do expected[i] = 500 end
+    for i = 1, processes do expected[i] = 2000 end
     assert.same(expected, db.list)
   end)
 
   it("win each key once with add, and each step once with cas", function()
     local outputs = run_together([[
       local added, swapped = 0, 0
-      for i = 1, 300 do
+      for i = 1, 1000 do
         if db:add("key " .. i, number) then
           added = added + 1
           assert(db["key " .. i] == number)
@@ -84,7 +84,7 @@ describe("Processes that change the same keys", function()
       local keys, steps = output:match("^(%d+) (%d+)$")
       added, swapped = added + tonumber(keys), swapped + tonumber(steps)
     end
-    assert.equal(300, added)
+    assert.equal(1000, added)
     assert.equal(db.step, swapped)
   end)
 
@@ -106,11 +106,11 @@ describe("Processes that change the same keys", function()
         for i = 1, accounts do total = total + tx["account " .. i] end
         return total
       end
-      for i = 1, 300 do
+      for i = 1, 2000 do
         if number > 1 then assert(db:transaction(transfer)) end
         local total = assert(db:transaction(sum))
         assert(total == accounts * 100, total)
-        if number == 2 and i % 100 == 0 then db:reclaim() end
+        if number == 2 and i % 500 == 0 then db:reclaim() end
       end
       print("done")
     ]], path, accounts))
