@@ -289,8 +289,8 @@ static void test_stopped_writer(void) {
     steps++;
     bool right =
         keys_are_there(hasty, BEFORE) && (old_is_old(hasty) || old_is_new(hasty)) && walked(hasty) > BEFORE;
-    vdb_store *readonly = open_with(path, (vdb_options){.readonly = true});
-    right = right && readonly != NULL && keys_are_there(readonly, BEFORE);
+    vdb_store *reader = open_with(path, (vdb_options){.readonly = true});
+    right = right && reader != NULL && keys_are_there(reader, BEFORE);
     if (put_text(hasty, "hasty", "1") != VDB_BUSY || delete_text(hasty, "old") != VDB_BUSY) right = false;
     vdb_store *late = open_with(path, (vdb_options){.wait_seconds = 0.02});
     right = right && late != NULL && keys_are_there(late, BEFORE);
@@ -299,13 +299,32 @@ static void test_stopped_writer(void) {
     right = right && wait_child(child) == 0 && old_is_new(hasty);
     if (put_text(hasty, "hasty", "2") != VDB_OK || !holds(witness, "hasty", "2")) right = false;
     if (!right) wrong++;
-    vdb_close(readonly, NULL);
+    vdb_close(reader, NULL);
     close_store(hasty);
     close_store(witness);
   }
   ok(steps >= 4 && wrong == 0,
      "while a writer is stopped at one of %d steps, others read and open, and are told that it is busy",
      steps);
+}
+
+/* Whoever waits in this process lets the stopped child go on: so nothing here depends on how fast it all goes. */
+static pid_t stopped_child;
+static int (*real_sleep)(int64_t nanoseconds);
+
+static int wake_and_sleep(int64_t nanoseconds) {
+  kill(stopped_child, SIGCONT);
+  return real_sleep(nanoseconds > 5000000 ? nanoseconds : 5000000);
+}
+
+static vdb_store *open_and_wake(pid_t child) {
+  stopped_child = child;
+  real_sleep = os.sleep;
+  os.sleep = wake_and_sleep;
+  vdb_store *reader = open_with(path, (vdb_options){.readonly = true});
+  os.sleep = real_sleep;
+  kill(child, SIGCONT);
+  return reader;
 }
 
 static void test_reader_that_came_in_the_middle(void) {
@@ -319,17 +338,10 @@ static void test_reader_that_came_in_the_middle(void) {
     waitpid(child, &status, WUNTRACED);
     if (!WIFSTOPPED(status)) break;
     steps++;
-    pid_t waker = fork();
-    if (waker == 0) {
-      usleep(2000);
-      kill(child, SIGCONT);
-      _exit(0);
-    }
-    vdb_store *readonly = open_with(path, (vdb_options){.readonly = true});
-    wait_child(waker);
-    bool right = wait_child(child) == 0 && readonly != NULL && put_text(witness, "later", "seen") == VDB_OK;
-    if (!right || !old_is_new(readonly) || !holds(readonly, "later", "seen")) wrong++;
-    vdb_close(readonly, NULL);
+    vdb_store *reader = open_and_wake(child);
+    bool right = wait_child(child) == 0 && reader != NULL && put_text(witness, "later", "seen") == VDB_OK;
+    if (!right || !old_is_new(reader) || !holds(reader, "later", "seen")) wrong++;
+    vdb_close(reader, NULL);
     close_store(witness);
   }
   ok(steps >= 4 && wrong == 0, "who opens read-only in the middle of a write sees what is written later");
@@ -352,20 +364,10 @@ static void test_opening_readonly_during_an_exchange(void) {
   pid_t child = start_child(reclaim_with_stops, NULL);
   while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
     stops++;
-    pid_t waker = fork();
-    if (waker == 0) {
-      for (int i = 0; i < 4; i++) {
-        usleep(2000);
-        kill(child, SIGCONT);
-      }
-      _exit(0);
-    }
-    vdb_store *readonly = open_with(path, (vdb_options){.readonly = true});
-    wait_child(waker);
-    if (readonly == NULL || !keys_are_there(readonly, BEFORE)) wrong++;
-    if (put_text(witness, "later", "1") != VDB_OK || readonly == NULL || !holds(readonly, "later", "1"))
-      wrong++;
-    vdb_close(readonly, NULL);
+    vdb_store *reader = open_and_wake(child);
+    if (reader == NULL || !keys_are_there(reader, BEFORE)) wrong++;
+    if (put_text(witness, "later", "1") != VDB_OK || reader == NULL || !holds(reader, "later", "1")) wrong++;
+    vdb_close(reader, NULL);
     if (delete_text(witness, "later") != VDB_OK) wrong++;
   }
   ok(stops > 0 && wrong == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0,

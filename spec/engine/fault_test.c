@@ -1,8 +1,8 @@
 /*
 ** fault_test.c - each system call fails, one after the other, while a store is opened, used and closed.
 **
-** A call of the store that fails says so and changes nothing; what it said was done is there. The store can be used
-** afterwards, or after it was opened again.
+** A call of the store that fails says so and changes nothing; what it said was done is there. The store can
+** be used afterwards, or after it was opened again.
 */
 #include "fixture.h"
 
@@ -215,7 +215,10 @@ static vdb_store *make_store(void) {
   return store;
 }
 
-/* A call after the fault: works, unless a sync has failed, which makes the store read-only until it is opened again. */
+/*
+** A call after the fault: works, unless a sync has failed, which makes the store read-only until it is
+** opened again.
+*/
 static bool works_again(vdb_store *store) {
   vdb_status status = put_name(store, 1, 77);
   return status == VDB_OK || (status == VDB_READONLY && sync_failed);

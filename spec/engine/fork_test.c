@@ -26,11 +26,11 @@ static int get_child(void *key) {
 static bool is_clean(void) {
   vdb_stats stats;
   if (has_file(path, ".OPEN")) return false;
-  vdb_store *readonly = open_with(path, (vdb_options){.readonly = true});
-  if (readonly == NULL || vdb_stat(readonly, &stats, NULL) != VDB_OK) return false;
+  vdb_store *reader = open_with(path, (vdb_options){.readonly = true});
+  if (reader == NULL || vdb_stat(reader, &stats, NULL) != VDB_OK) return false;
   bool cut = file_size(path, "db.klog") == (int64_t)stats.key_log_bytes &&
              file_size(path, "db.vlog") == (int64_t)stats.value_log_bytes;
-  close_store(readonly);
+  close_store(reader);
   return cut;
 }
 

@@ -1,5 +1,6 @@
 /*
-** index_steps_test.c - the hash index alone, with tiny blocks, and a store whose index or control page is hostile.
+** index_steps_test.c - the hash index alone, with tiny blocks, and a store whose index or control page is
+** hostile.
 */
 #include "steps.h"
 

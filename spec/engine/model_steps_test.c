@@ -1,18 +1,18 @@
 /*
 ** model_steps_test.c - random calls on a store and on an array in memory, which must agree.
 **
-** The store has tiny blocks, so it splits, doubles and maps anew all the time. In between it is closed, abandoned as if
-** its process had died, reclaimed, and its derived files are deleted.
+** The store has tiny blocks, so it splits, doubles and maps anew all the time. In between it is closed,
+** abandoned as if its process had died, reclaimed, and its derived files are deleted.
 */
 #include "steps.h"
 
 enum { KEYS = 1500, OPERATIONS = 40000 };
 
 typedef struct model_entry {
-  bool exists;
+  uint64_t order; /* of the last write */
   uint32_t size;
   unsigned char fill;
-  uint64_t order; /* of the last write */
+  bool exists;
 } model_entry;
 
 static model_entry model[KEYS];
@@ -123,8 +123,7 @@ static bool check_all(vdb_store *store, bool in_order) {
     if (!check_get(store, i)) return false;
   if (vdb_walk_begin(store, &walk, &last_error) != VDB_OK) return false;
   bool right = true;
-  vdb_status status;
-  while (right && (status = vdb_walk_next(walk, &key, &value, &last_error)) == VDB_OK) {
+  while (right && vdb_walk_next(walk, &key, &value, &last_error) == VDB_OK) {
     int number = number_of(&key);
     right = agrees(number, &value) && (!in_order || model[number].order > last);
     if (!right) printf("# the walk is wrong at key %d\n", number);

@@ -1,5 +1,6 @@
 /*
-** process_steps_test.c - many processes on one store: writers, readers, openers, and processes that are killed.
+** process_steps_test.c - many processes on one store: writers, readers, openers, and processes that are
+** killed.
 **
 ** Small constants, so that segments split and logs grow while others look.
 */

@@ -1,5 +1,6 @@
 /*
-** readonly_test.c - read-only handles: on a clean folder, on an unclean one, beside writers. They never write.
+** readonly_test.c - read-only handles: on a clean folder, on an unclean one, beside writers. They never
+** write.
 */
 #include "fixture.h"
 

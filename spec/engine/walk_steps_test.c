@@ -1,5 +1,6 @@
 /*
-** walk_steps_test.c - walks and snapshots see the store as it was when they began, whatever happens meanwhile.
+** walk_steps_test.c - walks and snapshots see the store as it was when they began, whatever happens
+** meanwhile.
 */
 #include "steps.h"
 
@@ -219,7 +220,10 @@ static int64_t bytes_read;
 static void *(*real_map)(int file, size_t size, off_t offset, os_map_kind kind);
 static ssize_t (*real_read)(int file, void *bytes, size_t size, off_t offset);
 
-/* A mapped key log can't be watched, but can be made unreadable: with its first page gone any look at it is fatal. */
+/*
+** A mapped key log can't be watched, but can be made unreadable: with its first page gone any look at it is
+** fatal.
+*/
 static void *map_without_first_page(int file, size_t size, off_t offset, os_map_kind kind) {
   char *memory = real_map(file, size, offset, kind);
   struct stat mine, log;
