@@ -78,7 +78,7 @@ static inline const char *file_path(const char *path, const char *name) {
   static char out[2][700];
   static int which;
   which = 1 - which;
-  snprintf(out[which], sizeof out[which], "%s/%s", path, name);
+  snprintf(out[which], sizeof out[which], "%.400s/%.250s", path, name);
   return out[which];
 }
 
