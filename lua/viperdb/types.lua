@@ -21,7 +21,7 @@
 ---| "NO_MEMORY" # Memory ran out.
 
 ---@class viperdb
----@field null lightuserdata JSON's null: the NULL pointer, as `cjson.null` and `ngx.null`.
+---@field null userdata JSON's null: the NULL pointer, as `cjson.null` and `ngx.null`; in Neovim `vim.NIL`.
 ---@field _VERSION string
 local viperdb = {}
 

@@ -29,14 +29,40 @@ describe("in Neovim", function()
     assert.equal("seen by two", second())
   end)
 
-  it("vim.NIL and vim.empty_dict() come back as null and as an empty table", function()
-    assert.equal("true true true true", neovim.run([[
+  it("vim.NIL comes back, and is null", function()
+    assert.equal("null [1, null] true true", neovim.run([[
       local viperdb = require("viperdb")
       local db = assert(viperdb.open((...)))
-      db.null, db.empty, db.list = vim.NIL, vim.empty_dict(), { vim.NIL, { inner = vim.empty_dict() } }
-      io.write(tostring(db.null == viperdb.null), " ", tostring(vim.deep_equal(db.empty, {})), " ")
-      io.write(tostring(db.list[1] == viperdb.null), " ", tostring(vim.deep_equal(db.list[2].inner, {})))
+      db.null, db.list, db.mixed = vim.NIL, { 1, vim.NIL }, { 1, x = vim.NIL }
+      io.write(vim.json.encode(db.null), " ", vim.fn.json_encode(db.list), " ")
+      io.write(tostring(db.mixed.x == vim.NIL), " ", tostring(viperdb.null == vim.NIL))
       db:close()
+    ]], { helper.path() }))
+  end)
+
+  it("the null of other programs is vim.NIL, and vim.NIL is theirs", function()
+    local null = require("viperdb").null
+    local db, path = helper.store()
+    db.ours = { null }
+    neovim.run([[
+      local db = assert(require("viperdb").open((...)))
+      assert(db.ours[1] == vim.NIL)
+      db.theirs = { vim.NIL }
+      db:close()
+    ]], { path })
+    assert.equal(null, db.theirs[1])
+    db:close()
+  end)
+
+  it("vim.empty_dict() comes back as an empty table", function()
+    assert.equal("true true {}", neovim.run([[
+      local db = assert(require("viperdb").open((...)))
+      db.empty = vim.empty_dict()
+      db.outer = { inner = vim.empty_dict() }
+      io.write(tostring(vim.deep_equal(db.empty, vim.empty_dict())), " ")
+      io.write(tostring(vim.deep_equal(db.outer, { inner = {} })), " ")
+      db:close()
+      io.write(vim.fn.readfile((...) .. "/db.vlog", "", 1)[1]:sub(1, 2))
     ]], { helper.path() }))
   end)
 

@@ -16,6 +16,7 @@
 #include "class.h"
 #include "dump_cursor.h"
 #include "dump_keys.h"
+#include "json_markers.h"
 #include "place.h"
 
 #define STACK_PER_TABLE 12 /* what one level keeps there and what one step pushes */
@@ -287,7 +288,7 @@ static bool read_value(dump_reader *r) {
   if (cursor_is_integer(tag)) return read_integer(r, tag);
   if (cursor_is_string(tag)) return read_string(r, tag);
   switch (tag) {
-  case DUMP_NULL: lua_pushlightuserdata(r->L, NULL); return true;
+  case DUMP_NULL: json_markers_push_null(r->L); return true;
   case DUMP_FALSE: lua_pushboolean(r->L, 0); return true;
   case DUMP_TRUE: lua_pushboolean(r->L, 1); return true;
   case DUMP_NAN: lua_pushnumber(r->L, (lua_Number)NAN); return true;

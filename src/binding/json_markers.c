@@ -17,13 +17,17 @@ static void step_into(lua_State *L, const char *name) {
   lua_replace(L, -2);
 }
 
-/* Address of package.loaded[module][name] or, with `inner`, of package.loaded[module][name][inner]. */
-static const void *find(lua_State *L, const char *module, const char *name, const char *inner) {
+/* Pushes package.loaded[module][name] or, with `inner`, package.loaded[module][name][inner]. */
+static void push_found(lua_State *L, const char *module, const char *name, const char *inner) {
   lua_pushliteral(L, "_LOADED");
   lua_rawget(L, LUA_REGISTRYINDEX);
   step_into(L, module);
   step_into(L, name);
   if (inner != NULL) step_into(L, inner);
+}
+
+static const void *find(lua_State *L, const char *module, const char *name, const char *inner) {
+  push_found(L, module, name, inner);
   const void *address = lua_topointer(L, -1);
   lua_pop(L, 1);
   return address;
@@ -40,4 +44,12 @@ void json_markers_find(lua_State *L, json_markers *markers) {
   markers->empty_array = find_in_cjson(L, "empty_array");
   markers->empty_dict_metatable = find(L, "_G", "vim", "_empty_dict_mt");
   markers->nil = find(L, "_G", "vim", "NIL");
+}
+
+void json_markers_push_null(lua_State *L) {
+  luaL_checkstack(L, 3, NULL);
+  push_found(L, "_G", "vim", "NIL");
+  if (lua_isuserdata(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, NULL);
 }

@@ -5,9 +5,9 @@
 **   cjson.array_mt                  an array, empty too; what is no sequence is refused
 **   cjson.empty_array_mt            [] when empty
 **   vim.empty_dict()                {} when empty, as every other empty table
-**   vim.NIL                         null; read back as the NULL lightuserdata, as cjson.null and viperdb.null
+**   vim.NIL                         null; what null is read as in Neovim, which knows no other
 **
-** A marker says how its table looks as JSON. It is no part of the value: no table that is read has a
+** The marker of a table says how it looks as JSON. It is no part of the value: no table that is read has a
 ** metatable.
 */
 #ifndef VIPERDB_JSON_MARKERS_H
@@ -30,6 +30,9 @@ typedef struct json_markers {
 
 /* Calls no metamethod. Needs three places on the Lua stack and leaves none taken. */
 void json_markers_find(lua_State *L, json_markers *markers);
+
+/* Pushes what null is read as: vim.NIL, or where there is none the NULL lightuserdata. Calls no metamethod. */
+void json_markers_push_null(lua_State *L);
 
 #pragma GCC visibility pop
 

@@ -15,6 +15,7 @@
 #include "../engine/error.h"
 #include "../text/number.h"
 #include "../text/utf8.h"
+#include "json_markers.h"
 #include "json_string.h"
 #include "scratch.h"
 
@@ -319,7 +320,7 @@ static bool read_value(json_reader *r) {
   case '[': return read_array(r);
   case 't': lua_pushboolean(r->L, 1); return take_name(r, "true", 4);
   case 'f': lua_pushboolean(r->L, 0); return take_name(r, "false", 5);
-  case 'n': lua_pushlightuserdata(r->L, NULL); return take_name(r, "null", 4);
+  case 'n': json_markers_push_null(r->L); return take_name(r, "null", 4);
   default: return read_number(r);
   }
 }

@@ -12,6 +12,7 @@
 #include "indexing.h"
 #include "iterator.h"
 #include "json.h"
+#include "json_markers.h"
 #include "maintenance.h"
 #include "methods.h"
 #include "scratch.h"
@@ -136,7 +137,7 @@ int luaopen_viperdb_core(lua_State *L) {
   compat_set_functions(L, functions, 0);
   push_handle_metatable(L);
   compat_set_functions(L, opening, 1);
-  lua_pushlightuserdata(L, NULL);
+  json_markers_push_null(L);
   lua_setfield(L, -2, "null");
   lua_pushliteral(L, VDB_VERSION);
   lua_setfield(L, -2, "_VERSION");
