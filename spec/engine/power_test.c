@@ -392,7 +392,7 @@ static bool reclaim_slowly(vdb_store *store) {
   bool more = true;
   for (int i = 0; more; i++) {
     if (vdb_reclaim(store, &slice, &more, &last_error) != VDB_OK) return false;
-    if (i % 16 == 15 && operation < OPERATIONS - 10) put_one(store);
+    if (more && i % 16 == 15 && operation < OPERATIONS - 10) put_one(store);
   }
   return true;
 }
@@ -400,12 +400,13 @@ static bool reclaim_slowly(vdb_store *store) {
 /* What was promised when it returns. */
 static vdb_store *operate(vdb_store *store, const char *path, vdb_options options) {
   uint64_t choice = random_below(100);
+  bool good = true;
   if (choice < 60) put_one(store);
   else if (choice < 72) delete_one(store);
   else if (choice < 84) write_batch(store);
-  else if (choice < 90 && vdb_sync(store, &last_error) != VDB_OK) wrong++;
-  else if (choice >= 90 && choice < 93 && !reclaim(store)) wrong++;
-  else if (choice >= 93 && choice < 95 && !reclaim_slowly(store)) wrong++;
+  else if (choice < 90) good = vdb_sync(store, &last_error) == VDB_OK;
+  else if (choice < 95) good = choice < 93 ? reclaim(store) : reclaim_slowly(store);
+  if (!good) wrong++;
   if (options.sync == VDB_SYNC_ALWAYS || (choice >= 84 && choice < 95)) promised = operation;
   return choice < 95 ? store : open_again(store, path, options);
 }
