@@ -74,6 +74,14 @@ static const char program[] =
     "local function check_unchanged()\n"
     "  assert(is_dumped(db.dumped) and is_json(db.json) and db.key == 'before' and #db == 3)\n"
     "end\n"
+    "local function check_transaction()\n"
+    "  assert(db:transaction(function(tx)\n"
+    "    local before = tx.key == 'before' and not tx.count\n"
+    "    assert(before or is_json(tx.key) and tx.count == 1, 'half a transaction')\n"
+    "    tx.key, tx.count = 'before', nil\n"
+    "  end))\n"
+    "  check_unchanged()\n"
+    "end\n"
     "local function all(result, message, code)\n"
     "  return result ~= nil, message, code\n"
     "end\n"
@@ -94,6 +102,16 @@ static const char program[] =
     "    viperdb.register('Class', Class, { dump = is_json, load = is_json })\n"
     "    return true\n"
     "  end, check_unchanged },\n"
+    "  { 'updating', function() return db:update('key', function() return json end) end, check_key(is_json) "
+    "},\n"
+    "  { 'comparing', function() return all(db:cas('json', db.json, json)) end, check_unchanged },\n"
+    "  { 'a transaction', function()\n"
+    "    return db:transaction(function(tx)\n"
+    "      tx.count, tx.key = 0, tx.json\n"
+    "      tx.count, tx.dumped = 1, tx.dumped\n"
+    "      return is_json(tx.key) and tx:has('dumped')\n"
+    "    end)\n"
+    "  end, check_transaction },\n"
     "  { 'opening and closing', function()\n"
     "    local other, message, code = viperdb.open(path)\n"
     "    if not other then return nil, message, code end\n"
@@ -160,7 +178,7 @@ static void test_tasks(lua_State *L) {
     test_task(L, lua_tostring(L, task + 1), task + 2, task + 3);
     lua_settop(L, tasks);
   }
-  ok(count == 9, "all %d tasks ran", count);
+  ok(count == 12, "all %d tasks ran", count);
 }
 
 int main(void) {
