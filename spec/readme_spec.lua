@@ -96,14 +96,13 @@ describe("README.md", function()
 
   it("has every method, and every code that there is", function()
     local types = helper.read_file("lua/viperdb/types.lua")
-    for name in types:gmatch("\nfunction Store:([%w_]+)") do
-      assert.is_truthy(page:find(":" .. name .. "(", 1, true), name)
+    local function is_there(text)
+      assert.is_truthy(page:find(text, 1, true), "without " .. text)
     end
-    for name in types:gmatch("\nfunction viperdb%.([%w_]+)") do
-      assert.is_truthy(page:find("viperdb." .. name .. "(", 1, true), name)
-    end
+    for name in types:gmatch("\nfunction Store:([%w_]+)") do is_there("db:" .. name .. "(") end
+    for name in types:gmatch("\nfunction viperdb%.([%w_]+)") do is_there("viperdb." .. name .. "(") end
     for code in types:gmatch('\n%-%-%-| "([%u_]+)"') do
-      assert.is_truthy(page:find("\n| `" .. code .. "` |", 1, true), code)
+      is_there("\n| `" .. code .. "` |")
     end
   end)
 

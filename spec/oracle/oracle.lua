@@ -36,11 +36,9 @@ function oracle.expected(file)
   return run("expected.py", file)
 end
 
--- Calls of the original on a folder, as JSON texts such as '["set", "key", 1]'.
+-- Calls of the original on a folder, as JSON texts such as '["set", "key", 1]'. Raises when one fails.
 function oracle.write(path, calls)
-  local file = assert(io.popen("LD_PRELOAD= python3 -BSE spec/oracle/original.py '" .. path .. "'", "w"))
-  file:write("[", table.concat(calls, ", "), "]")
-  file:close()
+  run("original.py", path, "'[" .. table.concat(calls, ", "):gsub("'", "'\\''") .. "]'")
 end
 
 local function escape(character)

@@ -1,6 +1,6 @@
-"""original.py FOLDER: writes to a store as ViperDB for Python does, for specs that read it afterwards.
+"""original.py FOLDER ... CALLS: writes to a store as ViperDB for Python does, for specs that read it afterwards.
 
-Standard input is a JSON array of calls, done in this order:
+CALLS is a JSON array of calls, done in this order:
 
     ["set", key, value]    ["set", key, value, expiration]    ["del", key]    ["reclaim"]
 """
@@ -72,10 +72,10 @@ class Original:
         self.__init__(os.path.dirname(self.key_path))
 
 
-def main(folder):
+def main(folder, *rest):
     store = Original(folder)
     calls = {"set": store.set, "del": store.delete, "reclaim": store.reclaim}
-    for name, *arguments in json.load(sys.stdin):
+    for name, *arguments in json.loads(rest[-1]):
         calls[name](*arguments)
     store.close()
 
