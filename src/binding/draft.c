@@ -167,9 +167,10 @@ static vdb_status commit_tables(lua_State *L, handle *h, const vdb_snapshot *sna
   return vdb_commit(h->store, read_count > 0 ? snapshot : NULL, keys, read_count, batch, count, error);
 }
 
+/* Room on the stack for what follows the commit is asked for too: then it is too late for an error. */
 vdb_status draft_commit(lua_State *L, handle *h, const vdb_snapshot *snapshot, vdb_error *error) {
   int top = lua_gettop(L);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(L, 3 * LUA_MINSTACK, "too many results");
   push_table(L, READS_SLOT);
   push_table(L, CHANGES_SLOT);
   vdb_status status = commit_tables(L, h, snapshot, top + 1, top + 2, error);

@@ -9,7 +9,7 @@
 ** memory. A call that runs Lua code from inside the engine (a progress function) marks the handle as running;
 ** until it ends every other call on it answers BUSY.
 **
-** The attached table is shared by a handle, its views and its walks, and keeps all that they point to.
+** The attached table is shared by a handle, its views, walks and transactions, and keeps all that they point to.
 */
 #ifndef VIPERDB_HANDLE_H
 #define VIPERDB_HANDLE_H
