@@ -186,6 +186,8 @@ describe("JSON text", function()
 end)
 
 describe("JSON does not hold", function()
+  local sizes = { 1, 2, 3, 4, 5, 7, 8, 9, 16, 17 }
+
   it("tables that are neither a sequence nor keyed by strings alone", function()
     for _, value in ipairs({
       { 1, 2, x = 3 }, { [2] = 2 }, { [1] = 1, [3] = 3 }, { [0] = 0 }, { [0] = 0, 1 }, { [-1] = 1 },
@@ -194,6 +196,30 @@ describe("JSON does not hold", function()
       { 1, 2, [4] = 4, [5] = 5, [3] = nil },
     }) do
       refuses("TYPE", value)
+    end
+  end)
+
+  it("a sequence with one more key, wherever that lies in the table", function()
+    for _, length in ipairs(sizes) do
+      for _, key in ipairs({ 0, -1, 1.5, length + 0.5, length + 2, 2 ^ 31, 2 ^ 53, "x", true }) do
+        local first, last = { [key] = 0 }, {}
+        for i = length, 1, -1 do
+          first[i], last[i] = i, i
+        end
+        last[key] = 0
+        refuses("TYPE", first)
+        refuses("TYPE", last)
+      end
+    end
+  end)
+
+  it("an object with one more key, wherever that lies in the table", function()
+    for _, length in ipairs(sizes) do
+      for _, key in ipairs({ 1, 0, 1.5, 2 ^ 53, true, null }) do
+        local value = { [key] = 0 }
+        for i = 1, length do value["name " .. i] = i end
+        refuses("TYPE", value)
+      end
     end
   end)
 

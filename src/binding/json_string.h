@@ -33,7 +33,7 @@ static inline uint64_t json_special(uint64_t word) {
   uint64_t quotes = word ^ JSON_EVERY_BYTE('"'), backslashes = word ^ JSON_EVERY_BYTE('\\');
   uint64_t borrows =
       (word - JSON_EVERY_BYTE(' ')) | (quotes - JSON_EVERY_BYTE(1)) | (backslashes - JSON_EVERY_BYTE(1));
-  return (borrows | word) & JSON_EVERY_BYTE(0x80);
+  return borrows & JSON_EVERY_BYTE(0x80);
 }
 
 /* Marks each stop with 0x80. Behind the first mark there may be wrong ones: a subtraction borrows upwards. */

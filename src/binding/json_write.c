@@ -25,8 +25,9 @@
 #define TABLE_ADDRESS_SHIFT 4 /* tables lie at least this far apart */
 
 /*
-** Addresses of the tables met in this encoding. The first few stand in a list; then all move to a hash table
-** with open addressing, about half full, whose memory is a userdata on the Lua stack: an error frees it too.
+** Addresses of the tables met inside the outermost one. That one needs no place: who comes back to it comes
+** back to a table inside it next. The first few stand in a list; then all move to a hash table with open
+** addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
 */
 typedef struct table_set {
   size_t count;
@@ -39,7 +40,6 @@ typedef struct json_writer {
   lua_State *L;
   buffer *out;
   size_t start; /* out->size before the value */
-  int root;     /* stack index of the outermost table */
   int anchor;   /* stack index that keeps the set's slots alive */
   int depth;    /* tables that are being written */
   vdb_error *error;
@@ -243,7 +243,6 @@ static bool insert_few(table_set *set, const void *table) {
 /* A table reached twice, in a cycle or not, would come back as two: JSON doesn't hold it. */
 static bool meet_table(json_writer *w, const void *table) {
   table_set *set = &w->tables;
-  if (set->count == 0) set->few[set->count++] = lua_topointer(w->L, w->root);
   if (set->slots == NULL ? set->count == FEW_TABLES : set->count * 2 >= set->capacity) grow_set(w);
   bool is_new = set->slots == NULL ? insert_few(set, table) : insert_slot(set->slots, set->capacity, table);
   set->count++;
@@ -313,21 +312,20 @@ static bool fail_sequence(json_writer *w) {
 
 /*
 ** The items from number `first` on when keys don't come in order, because the table keeps them in its hash
-** part. As many different whole numbers as there are from `first` to the largest are all of these.
+** part. They are a sequence when they are whole numbers and each up to the largest has an item.
 */
 static bool write_scattered(json_writer *w, int table, int top, lua_Number first) {
   lua_State *L = w->L;
-  lua_Number largest = 0, expected = first - 1;
+  lua_Number largest = 0;
   do {
     lua_Number key = lua_type(L, top + 1) == LUA_TNUMBER ? lua_tonumber(L, top + 1) : 0;
     if (!(key >= first && key <= INT_MAX) || (lua_Number)(int)key != key) return fail_sequence(w);
     if (key > largest) largest = key;
-    expected++;
     lua_settop(L, top + 1);
   } while (lua_next(L, table));
-  if (largest != expected) return fail_sequence(w);
   for (int i = (int)first; i <= (int)largest; i++) {
     lua_rawgeti(L, table, i);
+    if (lua_isnil(L, top + 1)) return fail_sequence(w);
     if (!write_item(w, i, top + 1)) return false;
     lua_settop(L, top);
   }
@@ -383,7 +381,6 @@ static bool write_root_table(json_writer *w, int table) {
   int top = lua_gettop(w->L);
   lua_pushnil(w->L);
   w->anchor = top + 1;
-  w->root = table;
   w->depth = 1;
   bool done = write_table(w, table, top + 1);
   lua_settop(w->L, top);
