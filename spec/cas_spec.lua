@@ -169,6 +169,41 @@ describe("db:cas", function()
     damaged:close()
   end)
 
+  it("is the error CLOSED when the functions of an object close the store, as with other calls", function()
+    local Closer, closes = {}, false
+    local function close_and_return(value)
+      if closes then db:close() end
+      return value
+    end
+    viperdb.register("cas_spec.Closer", Closer, { dump = function() return close_and_return(1) end,
+      load = function() return close_and_return(setmetatable({}, Closer)) end })
+    local object = setmetatable({}, Closer)
+    local calls = {
+      function() return db:cas("k", object, 1) end,
+      function() return db:cas("k", 1, 2) end,
+      function() return db:add("absent", object) end,
+      function() return db:replace("k", object) end,
+      function() return db:incr("k") end,
+      function() return db:update("k", function() return object end) end,
+      function() return db:transaction(function(tx) tx.absent = 1 return tx.k end) end,
+      function() return db:transaction(function(tx) tx.absent = object end) end,
+    }
+    local path = helper.path()
+    for i, call in ipairs(calls) do
+      db:close()
+      db = assert(viperdb.open(path))
+      db.k = object
+      closes = true
+      local result, message, code = call()
+      closes = false
+      if i == 2 then assert.equal(false, result) elseif i == 5 then fails("TYPE", result, message, code)
+      else fails("CLOSED", result, message, code) end
+      db = assert(viperdb.open(path))
+      assert.is_false(db:has("absent"))
+      assert.equal(Closer, getmetatable(db.k))
+    end
+  end)
+
   it("raises on wrong arguments", function()
     assert.matches("value expected", helper.error_of(db.cas, db, "k", 1))
     assert.matches("index is nil", helper.error_of(db.cas, db, nil, 1, 2))
