@@ -13,7 +13,7 @@ end
 
 service.close = resty.close
 
-local status_of = { TOO_BIG = 413, BUSY = 503, FULL = 507 }
+local status_of = { TYPE = 409, RANGE = 409, TOO_BIG = 413, BUSY = 503, CONFLICT = 503, FULL = 507 }
 
 local function answer(status, text)
   ngx.status = status
@@ -23,8 +23,9 @@ local function answer(status, text)
 end
 
 local function fail(message, code)
-  ngx.log(ngx.ERR, code, ": ", message)
-  answer(status_of[code] or 500, message .. "\n")
+  local status = status_of[code] or 500
+  if status >= 500 then ngx.log(ngx.ERR, code, ": ", message) end
+  answer(status, message .. "\n")
 end
 
 -- All digits: tostring has 14.

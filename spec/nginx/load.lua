@@ -105,6 +105,34 @@ function load:round(depth, disturb)
   end
 end
 
+local function receive_numbers(connection, depth, numbers)
+  for _ = 1, depth do
+    local answer = connection:receive()
+    if not answer then return false end
+    assert(answer.status == 200, answer.body)
+    numbers[#numbers + 1] = tonumber(answer.body)
+  end
+  return true
+end
+
+-- Each connection counts `depth` times, all at the same time. Returns the numbers that were answered.
+function load:increment(depth, disturb)
+  local numbers, complete = {}, true
+  local request = "/incr/" .. self.name
+  for _, connection in ipairs(self.connections) do
+    for _ = 1, depth do connection:send("POST", request) end
+  end
+  if disturb then disturb() end
+  for _, connection in ipairs(self.connections) do
+    complete = receive_numbers(connection, depth, numbers) and complete
+  end
+  if not complete then
+    self.broken = self.broken + 1
+    self:connect()
+  end
+  return numbers
+end
+
 -- Every key that was ever sent, from both workers. A worker that ends meanwhile is asked no further.
 function load:read_all()
   local all = {}

@@ -53,6 +53,28 @@ describe("the service", function()
     assert.equal("x", body_of("GET", "/keys/long"))
   end)
 
+  it("counts from 0, and by any number", function()
+    assert.equal("1", body_of("POST", "/incr/n"))
+    assert.equal("11", body_of("POST", "/incr/n?by=10"))
+    assert.equal("8.5", body_of("POST", "/incr/n?by=-2.5"))
+    assert.equal("8.5", body_of("GET", "/keys/n"))
+    assert.equal("9007199254740991", body_of("POST", "/incr/big?by=9007199254740991"))
+    assert.equal(409, status_of("POST", "/incr/big"))
+    client:ask("PUT", "/keys/text", "5")
+    assert.equal(409, status_of("POST", "/incr/text"))
+  end)
+
+  it("shares its store with other programs", function()
+    local db = assert(require("viperdb").open(service.folder .. "/store"))
+    client:ask("PUT", "/keys/shared", "theirs")
+    assert.equal("theirs", db.shared)
+    db.shared = "ours"
+    assert.equal("ours", body_of("GET", "/keys/shared"))
+    db.shared = { "no text" }
+    assert.equal(406, status_of("GET", "/keys/shared"))
+    db:close()
+  end)
+
   it("says what is wrong with a request", function()
     assert.equal(404, status_of("GET", "/"))
     assert.equal(404, status_of("GET", "/elsewhere/key"))
