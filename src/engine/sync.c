@@ -143,20 +143,31 @@ vdb_status syncer_start(vdb_store *store, vdb_error *error) {
   return status;
 }
 
-/* In a child of fork there is no thread to stop, and the lock may be held for ever: only the memory is left. */
+/*
+** In a child of fork there is no thread to stop, its lock may be held for ever, and its handle may be in the middle of
+** anything. Only what holds locks of the file system is given back; the rest of the handle is left where it is.
+*/
+static void forget_thread(struct syncer *syncer) {
+  if (syncer->store->control.file >= 0) os.close(syncer->store->control.file);
+  free(syncer);
+}
+
+static void stop_thread(struct syncer *syncer) {
+  pthread_mutex_lock(&syncer->lock);
+  syncer->stop = true;
+  pthread_cond_signal(&syncer->wake);
+  pthread_mutex_unlock(&syncer->lock);
+  pthread_join(syncer->thread, NULL);
+  pthread_cond_destroy(&syncer->wake);
+  pthread_mutex_destroy(&syncer->lock);
+  vdb_close(syncer->store, NULL);
+  free(syncer);
+}
+
 void syncer_stop(vdb_store *store) {
   struct syncer *syncer = store->syncer;
   store->syncer = NULL;
   if (syncer == NULL) return;
-  if (syncer->process == os_process()) {
-    pthread_mutex_lock(&syncer->lock);
-    syncer->stop = true;
-    pthread_cond_signal(&syncer->wake);
-    pthread_mutex_unlock(&syncer->lock);
-    pthread_join(syncer->thread, NULL);
-    pthread_cond_destroy(&syncer->wake);
-    pthread_mutex_destroy(&syncer->lock);
-  }
-  vdb_close(syncer->store, NULL);
-  free(syncer);
+  if (syncer->process == os_process()) stop_thread(syncer);
+  else forget_thread(syncer);
 }
