@@ -31,6 +31,7 @@ typedef struct adapter_options {
 typedef void (*adapter_visit)(void *context, text key, text value);
 
 #define ADAPTER_ABSENT (-1)
+#define ADAPTER_FAILED (-2)
 
 typedef struct adapter {
   const char *name;
@@ -42,8 +43,9 @@ typedef struct adapter {
 
   void *(*open)(const char *folder, const adapter_options *options); /* NULL when it fails */
   bool (*put)(void *store, text key, text value);
-  int64_t (*get)(void *store, text key, char *buffer, size_t room); /* the value's size or ADAPTER_ABSENT */
-  bool (*remove)(void *store, text key);                            /* true also when the key was not there */
+  int64_t (*get)(void *store, text key, char *buffer,
+                 size_t room);           /* the value's size, or one of the above */
+  bool (*remove)(void *store, text key); /* true also when the key was not there */
   bool (*batch)(void *store, const pair *pairs, size_t count);
   bool (*walk)(void *store, adapter_visit visit, void *context);
   bool (*sync)(void *store); /* what was written before is on the disk */
@@ -54,6 +56,9 @@ extern const adapter bench_adapter;
 
 /* folder/name in `path`, which holds at least 1024 bytes. */
 const char *adapter_path(char *path, const char *folder, const char *name);
+
+/* For an open that failed half way: frees what it allocated and gives NULL. */
+void *adapter_give_up(void *store);
 
 /* Says on stderr what went wrong and gives false. */
 bool adapter_failed(const char *call, const char *reason);

@@ -7,6 +7,7 @@
 #define VIPERDB_BENCH_HELPER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -27,13 +28,14 @@ helper_page *helper_find_page(void);
 /* Starts this program with these arguments, which end with NULL. */
 pid_t helper_start(const char *const *arguments);
 
-/* Waits until so many are ready; fails if one of them ends before. */
-void helper_await(helper_page *page, uint32_t count);
+/* Waits until so many are ready; false if one of them ended before. */
+bool helper_await(helper_page *page, uint32_t count);
 
 /* Waits for its end; its exit code, or minus the signal that ended it. */
 int helper_wait(pid_t process);
 
-void helper_kill(pid_t process);
+/* SIGKILL, and waits for its end. False if it had ended by itself. */
+bool helper_kill(pid_t process);
 
 /* Lets go of the processor for so long. */
 void helper_sleep(double seconds);

@@ -64,7 +64,7 @@ typedef struct kill_test {
   uint64_t last[KEYS]; /* which change each key had last */
   uint64_t next;       /* changes before this one are done */
   input_random random;
-  unsigned killed, unopened, lost;
+  unsigned killed, unusable, lost;
   uint64_t acknowledged;
 } kill_test;
 
@@ -96,36 +96,44 @@ static unsigned compare(kill_test *test, uint64_t under_way) {
   return wrong;
 }
 
-static uint64_t kill_one(kill_test *test) {
+/* False if the child could not open the store, or a call failed, before it was killed. */
+static bool kill_one(kill_test *test, uint64_t *end) {
   char keys[32], next[32];
   snprintf(keys, sizeof keys, "%u", KEYS);
   snprintf(next, sizeof next, "%llu", (unsigned long long)test->next);
   helper_page *page = helper_make_page();
   atomic_store(&page->done[0], test->next);
   pid_t target = helper_start((const char *[]){"bench", "target", test->bench->folder, keys, next, NULL});
-  helper_await(page, 1);
+  bool usable = helper_await(page, 1);
   helper_sleep(0.001 + (double)input_below(&test->random, 1000) * 4e-5);
-  helper_kill(target);
-  return atomic_load(&page->done[0]);
+  usable = helper_kill(target) && usable;
+  *end = atomic_load(&page->done[0]);
+  return usable;
 }
 
-static void round_of(kill_test *test) {
+static bool reopen(kill_test *test) {
   adapter_options options = {.keys = KEYS};
-  uint64_t end = kill_one(test);
+  test->bench->handle = test->bench->store->open(test->bench->folder, &options);
+  return test->bench->handle != NULL;
+}
+
+/* A store that is of no use any more is counted, and the next round begins with an empty one. */
+static void round_of(kill_test *test) {
+  uint64_t end;
+  bool usable = kill_one(test, &end);
+  unsigned wrong = 0;
   test->killed++;
   test->acknowledged += end - test->next;
   for (uint64_t n = test->next; n < end; n++) test->last[change_at(n).key] = n;
   test->next = end + 1;
-  test->bench->handle = test->bench->store->open(test->bench->folder, &options);
-  if (test->bench->handle == NULL) {
-    test->unopened++;
-    start_over(test);
-    return;
+  usable = usable && reopen(test);
+  if (usable) {
+    wrong = compare(test, end);
+    usable = test->bench->store->close(test->bench->handle);
   }
-  unsigned wrong = compare(test, end);
+  test->unusable += !usable;
   test->lost += wrong;
-  bool closed = test->bench->store->close(test->bench->handle);
-  if (wrong > 0 || !closed) start_over(test);
+  if (wrong > 0 || !usable) start_over(test);
 }
 
 void kill_test_run(bench_state *bench, unsigned rounds) {
@@ -135,7 +143,7 @@ void kill_test_run(bench_state *bench, unsigned rounds) {
   while (test->killed < rounds) round_of(test);
   measure_emit(bench, "kill test rounds", test->killed);
   measure_emit(bench, "kill test acknowledged", (double)test->acknowledged);
-  measure_emit(bench, "kill test unopened", test->unopened);
+  measure_emit(bench, "kill test unusable", test->unusable);
   measure_emit(bench, "kill test wrong keys", test->lost);
   measure_remove_folder(bench);
   free(test->keys);

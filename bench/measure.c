@@ -45,6 +45,11 @@ bool adapter_failed(const char *call, const char *reason) {
   return false;
 }
 
+void *adapter_give_up(void *store) {
+  free(store);
+  return NULL;
+}
+
 const char *adapter_path(char *path, const char *folder, const char *name) {
   snprintf(path, 1024, "%s/%s", folder, name);
   return path;

@@ -33,8 +33,8 @@ static void write_and_be_killed(const bench_state *bench) {
   snprintf(keys, sizeof keys, "%llu", (unsigned long long)bench->keys);
   helper_page *page = helper_make_page();
   pid_t victim = helper_start((const char *[]){"bench", "victim", bench->folder, keys, NULL});
-  helper_await(page, 1);
-  helper_kill(victim);
+  bool ready = helper_await(page, 1);
+  if (!helper_kill(victim) || !ready) measure_fail("%s: the victim failed", bench->store->name);
 }
 
 int opening_victim(bench_state *bench, char **arguments) {

@@ -54,7 +54,7 @@ static double run_workers(const bench_state *bench, unsigned puts, unsigned coun
   pid_t workers[HELPER_MOST];
   helper_page *page = helper_make_page();
   for (unsigned i = 0; i < count; i++) workers[i] = start_worker(bench, puts, i);
-  helper_await(page, count);
+  if (!helper_await(page, count)) measure_fail("%s: a worker failed", bench->store->name);
   uint64_t start = measure_now(), done = 0;
   atomic_store(&page->go, 1);
   helper_sleep(SECONDS);

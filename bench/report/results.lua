@@ -64,8 +64,8 @@ end
 -- A store of the first class: killed again and again, it never lost or spoiled what it had acknowledged.
 function results:survives(store)
   local wrong = self:median(store.name, "kill test wrong keys")
-  local unopened = self:median(store.name, "kill test unopened")
-  return store.persistent and wrong == 0 and unopened == 0
+  local unusable = self:median(store.name, "kill test unusable")
+  return store.persistent and wrong == 0 and unusable == 0
 end
 
 -- Names of the stores of which `accept` is true, ViperDB first, then by their times for this workload.

@@ -113,8 +113,8 @@ end
 function tables.processes(results)
   local columns = {}
   for _, kind in ipairs({ "read", "write", "mixed" }) do
-    for _, count in ipairs({ 1, 2, 4 }) do
-      columns[#columns + 1] = { ("%s, %d"):format(kind, count), ("%d processes %s"):format(count, kind) }
+    for _, many in ipairs({ 1, 2, 4 }) do
+      columns[#columns + 1] = { ("%s, %d"):format(kind, many), ("%d processes %s"):format(many, kind) }
     end
   end
   return compare(results, results:names(function() return true end, "1 processes read"), columns, 1)
@@ -127,13 +127,13 @@ function tables.kill(results)
     if killed then
       rows[#rows + 1] = {
         store.name, count(killed), count(results:median(store.name, "kill test acknowledged")),
-        count(results:median(store.name, "kill test unopened")),
+        count(results:median(store.name, "kill test unusable")),
         count(results:median(store.name, "kill test wrong keys")),
         results:survives(store) and "yes" or "**no**",
       }
     end
   end
-  local head = { "", "killed", "acknowledged", "would not open", "wrong keys", "survives `kill -9`" }
+  local head = { "", "killed", "acknowledged", "unusable", "wrong keys", "survives `kill -9`" }
   return table_of(head, rows)
 end
 

@@ -32,8 +32,8 @@ static void *open_store(const char *folder, const adapter_options *options) {
   if (store == NULL) return NULL;
   store->sync_each = options->sync_each;
   store->file = gdbm_open(adapter_path(path, folder, "db.gdbm"), 0, GDBM_WRCREAT, 0600, NULL);
-  if (!said(store->file != NULL, "gdbm_open")) return NULL;
-  return recover(store->file) ? store : NULL;
+  if (!said(store->file != NULL, "gdbm_open")) return adapter_give_up(store);
+  return recover(store->file) ? store : adapter_give_up(store);
 }
 
 static datum datum_of(text bytes) {
@@ -57,7 +57,7 @@ static bool put(void *context, text key, text value) {
 static int64_t get(void *context, text key, char *buffer, size_t room) {
   gdbm_store_handle *store = context;
   datum value = gdbm_fetch(store->file, datum_of(key));
-  if (value.dptr == NULL && gdbm_errno != GDBM_ITEM_NOT_FOUND) abort();
+  if (value.dptr == NULL && gdbm_errno != GDBM_ITEM_NOT_FOUND) return ADAPTER_FAILED;
   if (value.dptr == NULL) return ADAPTER_ABSENT;
   memcpy(buffer, value.dptr, (size_t)value.dsize < room ? (size_t)value.dsize : room);
   free(value.dptr);

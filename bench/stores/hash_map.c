@@ -60,7 +60,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
   if (map == NULL) return NULL;
   map->mask = 1023;
   map->slots = calloc(map->mask + 1, sizeof *map->slots);
-  return map->slots != NULL ? map : NULL;
+  return map->slots != NULL ? map : adapter_give_up(map);
 }
 
 static bool grow(hash_map *map) {

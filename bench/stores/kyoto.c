@@ -29,7 +29,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
   snprintf(tuned, sizeof tuned, "%s#opts=l#bnum=%llu#msiz=%llu", adapter_path(path, folder, "db.kch"),
            2 * keys, (64ull << 20) + 256 * keys);
   uint32_t mode = KCOWRITER | KCOCREATE | (options->sync_each ? KCOAUTOTRAN | KCOAUTOSYNC : 0);
-  return said(store, kcdbopen(store->db, tuned, mode), "kcdbopen") ? store : NULL;
+  return said(store, kcdbopen(store->db, tuned, mode), "kcdbopen") ? store : adapter_give_up(store);
 }
 
 static bool put(void *context, text key, text value) {
@@ -41,7 +41,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   kyoto_store *store = context;
   int32_t size = kcdbgetbuf(store->db, key.bytes, key.size, buffer, room);
   if (size >= 0) return size;
-  if (kcdbecode(store->db) != KCENOREC) abort();
+  if (kcdbecode(store->db) != KCENOREC) return ADAPTER_FAILED;
   return ADAPTER_ABSENT;
 }
 

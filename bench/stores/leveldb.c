@@ -45,7 +45,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
   if (store == NULL) return NULL;
   set_options(store, options->sync_each);
   store->db = leveldb_open(store->options, folder, &problem);
-  return said(problem, "leveldb_open") ? store : NULL;
+  return said(problem, "leveldb_open") ? store : adapter_give_up(store);
 }
 
 static bool put(void *context, text key, text value) {
@@ -60,7 +60,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   char *problem = NULL;
   size_t size;
   char *value = leveldb_get(store->db, store->read, key.bytes, key.size, &size, &problem);
-  if (!said(problem, "leveldb_get")) abort();
+  if (!said(problem, "leveldb_get")) return ADAPTER_FAILED;
   if (value == NULL) return ADAPTER_ABSENT;
   memcpy(buffer, value, size < room ? size : room);
   leveldb_free(value);

@@ -38,10 +38,10 @@ static bool open_table(lmdb_store *store) {
 static void *open_store(const char *folder, const adapter_options *options) {
   lmdb_store *store = calloc(1, sizeof *store);
   unsigned flags = options->sync_each ? 0 : MDB_WRITEMAP | MDB_NOSYNC;
-  if (store == NULL || !said(mdb_env_create(&store->env), "mdb_env_create")) return NULL;
+  if (store == NULL || !said(mdb_env_create(&store->env), "mdb_env_create")) return adapter_give_up(store);
   mdb_env_set_mapsize(store->env, map_size(options));
-  if (!said(mdb_env_open(store->env, folder, flags, 0600), "mdb_env_open")) return NULL;
-  return open_table(store) ? store : NULL;
+  if (!said(mdb_env_open(store->env, folder, flags, 0600), "mdb_env_open")) return adapter_give_up(store);
+  return open_table(store) ? store : adapter_give_up(store);
 }
 
 static MDB_val val_of(text bytes) {
@@ -63,9 +63,9 @@ static bool put(void *context, text key, text value) {
 static int64_t get(void *context, text key, char *buffer, size_t room) {
   lmdb_store *store = context;
   MDB_val name = val_of(key), value = {0, NULL};
-  if (!said(mdb_txn_renew(store->reader), "mdb_txn_renew")) abort();
+  if (!said(mdb_txn_renew(store->reader), "mdb_txn_renew")) return ADAPTER_FAILED;
   int result = mdb_get(store->reader, store->dbi, &name, &value);
-  if (result != MDB_NOTFOUND && !said(result, "mdb_get")) abort();
+  if (result != MDB_NOTFOUND && !said(result, "mdb_get")) return ADAPTER_FAILED;
   if (result == MDB_SUCCESS) memcpy(buffer, value.mv_data, value.mv_size < room ? value.mv_size : room);
   mdb_txn_reset(store->reader);
   return result == MDB_SUCCESS ? (int64_t)value.mv_size : ADAPTER_ABSENT;

@@ -56,7 +56,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
   if (store == NULL) return NULL;
   set_options(store, options->sync_each);
   store->db = rocksdb_open(store->options, folder, &problem);
-  return said(problem, "rocksdb_open") ? store : NULL;
+  return said(problem, "rocksdb_open") ? store : adapter_give_up(store);
 }
 
 static bool put(void *context, text key, text value) {
@@ -71,7 +71,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   char *problem = NULL;
   size_t size;
   rocksdb_pinnableslice_t *pinned = rocksdb_get_pinned(store->db, store->read, key.bytes, key.size, &problem);
-  if (!said(problem, "rocksdb_get_pinned")) abort();
+  if (!said(problem, "rocksdb_get_pinned")) return ADAPTER_FAILED;
   if (pinned == NULL) return ADAPTER_ABSENT;
   const char *value = rocksdb_pinnableslice_value(pinned, &size);
   memcpy(buffer, value, size < room ? size : room);

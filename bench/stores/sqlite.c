@@ -41,13 +41,14 @@ static void *open_store(const char *folder, const adapter_options *options) {
   char path[1024];
   if (store == NULL) return NULL;
   int result = sqlite3_open(adapter_path(path, folder, "db.sqlite"), &store->db);
-  if (!said(store, result == SQLITE_OK, "sqlite3_open") || !set_up(store, options->sync_each)) return NULL;
+  if (!said(store, result == SQLITE_OK, "sqlite3_open") || !set_up(store, options->sync_each))
+    return adapter_give_up(store);
   bool ready = prepare(store, "insert or replace into pairs values (?, ?)", &store->put) &&
                prepare(store, "select value from pairs where key = ?", &store->get) &&
                prepare(store, "delete from pairs where key = ?", &store->remove) &&
                prepare(store, "select key, value from pairs", &store->walk) &&
                prepare(store, "begin immediate", &store->begin) && prepare(store, "commit", &store->commit);
-  return ready ? store : NULL;
+  return ready ? store : adapter_give_up(store);
 }
 
 static bool run(sqlite_store *store, sqlite3_stmt *statement, const char *name) {
@@ -72,7 +73,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   int64_t size = ADAPTER_ABSENT;
   bind_text(store->get, 1, key);
   int result = sqlite3_step(store->get);
-  if (!said(store, result == SQLITE_ROW || result == SQLITE_DONE, "select")) abort();
+  if (!said(store, result == SQLITE_ROW || result == SQLITE_DONE, "select")) return ADAPTER_FAILED;
   if (result == SQLITE_ROW) {
     size = sqlite3_column_bytes(store->get, 0);
     memcpy(buffer, sqlite3_column_blob(store->get, 0), (size_t)size < room ? (size_t)size : room);

@@ -30,7 +30,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
            options->sync_each ? "UPDATE_APPENDING" : "UPDATE_IN_PLACE");
   store->sync_each = options->sync_each;
   store->db = tkrzw_dbm_open(adapter_path(path, folder, "db.tkh"), true, params);
-  return said(store->db != NULL, "tkrzw_dbm_open") ? store : NULL;
+  return said(store->db != NULL, "tkrzw_dbm_open") ? store : adapter_give_up(store);
 }
 
 static bool sync_store(void *context) {
@@ -70,7 +70,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   value_reader reader = {buffer, room, ADAPTER_ABSENT};
   if (!said(tkrzw_dbm_process(store->db, key.bytes, (int32_t)key.size, copy, &reader, false),
             "tkrzw_dbm_process"))
-    abort();
+    return ADAPTER_FAILED;
   return reader.size;
 }
 

@@ -27,8 +27,9 @@ static void *open_store(const char *folder, const adapter_options *options) {
   tchdbtune(store->db, (int64_t)(2 * options->keys), -1, -1, HDBTLARGE);
   tchdbsetxmsiz(store->db, (int64_t)((64u << 20) + 256 * options->keys));
   int mode = HDBOWRITER | HDBOCREAT | HDBOLCKNB | (options->sync_each ? HDBOTSYNC : 0);
-  return said(store, tchdbopen(store->db, adapter_path(path, folder, "db.tch"), mode), "tchdbopen") ? store
-                                                                                                    : NULL;
+  return said(store, tchdbopen(store->db, adapter_path(path, folder, "db.tch"), mode), "tchdbopen")
+             ? store
+             : adapter_give_up(store);
 }
 
 static bool set(tokyo_store *store, text key, text value) {
@@ -53,7 +54,7 @@ static int64_t get(void *context, text key, char *buffer, size_t room) {
   tokyo_store *store = context;
   int size = tchdbget3(store->db, key.bytes, (int)key.size, buffer, (int)room);
   if (size >= 0) return size;
-  if (tchdbecode(store->db) != TCENOREC) abort();
+  if (tchdbecode(store->db) != TCENOREC) return ADAPTER_FAILED;
   return ADAPTER_ABSENT;
 }
 

@@ -37,7 +37,7 @@ static int64_t get(void *store, text key, char *buffer, size_t room) {
   vdb_key name = vdb_string(key.bytes, key.size);
   vdb_status status = vdb_get(store, &name, &value, &error);
   if (status == VDB_ABSENT) return ADAPTER_ABSENT;
-  if (!said(status, "vdb_get", &error)) abort();
+  if (!said(status, "vdb_get", &error)) return ADAPTER_FAILED;
   memcpy(buffer, value.bytes, value.size < room ? value.size : room);
   return (int64_t)value.size;
 }
