@@ -53,7 +53,8 @@ typedef struct segment_head {
 } segment_head;
 
 _Static_assert(sizeof(index_header) <= INDEX_BLOCK / 2, "the header leaves room for the first directory");
-_Static_assert(sizeof(segment_head) <= HEAD_SLOTS * sizeof(index_slot), "a head takes the room of some slots");
+_Static_assert(sizeof(segment_head) <= HEAD_SLOTS * sizeof(index_slot),
+               "a head takes the room of some slots");
 
 static inline index_header *header_of(const hash_index *index) {
   return (index_header *)index->base;

@@ -46,7 +46,8 @@ static vdb_status double_directory(hash_index *index, vdb_error *error) {
 static void clear_segment(char *segment, uint32_t depth, uint32_t prefix) {
   segment_head *head = (segment_head *)segment;
   index_slot *slots = slots_of(segment);
-  atomic_thread_fence(memory_order_release); /* who sees a cleared slot sees the `changes` of the split before, too */
+  atomic_thread_fence(
+      memory_order_release); /* who sees a cleared slot sees the `changes` of the split before, too */
   for (uint32_t i = 0; i < SLOTS; i++) {
     atomic_store_explicit(&slots[i].line, 0, memory_order_relaxed);
     atomic_store_explicit(&slots[i].value, 0, memory_order_relaxed);

@@ -75,7 +75,8 @@ static vdb_status map_log(log_file *log, uint64_t length, vdb_error *error) {
 
 vdb_status log_measure(log_file *log, vdb_error *error) {
   struct stat status;
-  if (os.status(log->file, &status) != 0) return error_system(error, "cannot ask for the size of %s", log->name);
+  if (os.status(log->file, &status) != 0)
+    return error_system(error, "cannot ask for the size of %s", log->name);
   log->size = (uint64_t)status.st_size;
   return VDB_OK;
 }

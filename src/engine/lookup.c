@@ -32,7 +32,8 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
     if (status == VDB_OK) status = log_cover(log, log->size, error);
     if (status != VDB_OK) return status;
   }
-  if (line >= log->size) return bad_line(line, error); /* a slot may name no line at all: its offset + 1 is 0 */
+  if (line >= log->size)
+    return bad_line(line, error); /* a slot may name no line at all: its offset + 1 is 0 */
   if (line > 0 && log->base[line - 1] != '\n') return bad_line(line, error);
   vdb_status status = record_parse(log->base + line, (size_t)(log->size - line), entry, scratch);
   if (status == VDB_CORRUPT) {
