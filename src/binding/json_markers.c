@@ -2,7 +2,7 @@
 ** json_markers.c - the markers of other JSON libraries, found in package.loaded.
 **
 ** Their addresses differ from library to library and from state to state, and a library may be loaded at any
-** time. So nothing is kept here: whoever meets a value that may be a marker asks.
+** time. So they are not kept here: whoever meets a value that may be a marker asks.
 */
 #include "json_markers.h"
 
@@ -46,10 +46,19 @@ void json_markers_find(lua_State *L, json_markers *markers) {
   markers->nil = find(L, "_G", "vim", "NIL");
 }
 
+/* Its address names null in the registry: many a value has a null, and Neovim is there from the beginning. */
+static const char null_key = 0;
+
 void json_markers_push_null(lua_State *L) {
-  luaL_checkstack(L, 3, NULL);
-  push_found(L, "_G", "vim", "NIL");
-  if (lua_isuserdata(L, -1)) return;
+  compat_raw_get_address(L, LUA_REGISTRYINDEX, &null_key);
+  if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
-  lua_pushlightuserdata(L, NULL);
+  luaL_checkstack(L, 4, NULL);
+  push_found(L, "_G", "vim", "NIL");
+  if (!lua_isuserdata(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushlightuserdata(L, NULL);
+  }
+  lua_pushvalue(L, -1);
+  compat_raw_set_address(L, LUA_REGISTRYINDEX, &null_key);
 }

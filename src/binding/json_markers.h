@@ -31,7 +31,7 @@ typedef struct json_markers {
 /* Calls no metamethod. Needs three places on the Lua stack and leaves none taken. */
 void json_markers_find(lua_State *L, json_markers *markers);
 
-/* Pushes what null is read as: vim.NIL, or where there is none the NULL lightuserdata. Calls no metamethod. */
+/* Pushes what null is read as: vim.NIL or, where there was none at the first call, the NULL lightuserdata. */
 void json_markers_push_null(lua_State *L);
 
 #pragma GCC visibility pop

@@ -81,8 +81,9 @@ static void push_handle_metatable(lua_State *L) {
 /* viperdb.core.json_encode(value) -> text */
 static int json_text(lua_State *L) {
   vdb_error error;
+  buffer *text = lua_touserdata(L, lua_upvalueindex(1)); /* kept from call to call, as a store does */
   luaL_checkany(L, 1);
-  buffer *text = scratch_push_buffer(L);
+  text->size = 0;
   if (json_encode(L, 1, text, &error) != VDB_OK) return handle_failure(L, &error);
   lua_pushlstring(L, text->bytes, text->size);
   return 1;
@@ -120,13 +121,11 @@ static int dump_value(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {{"repair", maintenance_repair},
-                                     {"register", class_register},
-                                     {"json_encode", json_text},
-                                     {"json_decode", json_value},
-                                     {"dump_encode", dump_bytes},
-                                     {"dump_decode", dump_value},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {{"repair", maintenance_repair}, {"register", class_register},
+                                     {"json_decode", json_value},    {"dump_encode", dump_bytes},
+                                     {"dump_decode", dump_value},    {NULL, NULL}};
+
+static const luaL_Reg encoding[] = {{"json_encode", json_text}, {NULL, NULL}};
 
 static const luaL_Reg opening[] = {{"open", handle_open}, {NULL, NULL}};
 
@@ -135,6 +134,8 @@ int luaopen_viperdb_core(lua_State *L) {
   iterator_register(L);
   lua_newtable(L);
   compat_set_functions(L, functions, 0);
+  scratch_push_buffer(L);
+  compat_set_functions(L, encoding, 1);
   push_handle_metatable(L);
   compat_set_functions(L, opening, 1);
   json_markers_push_null(L);
