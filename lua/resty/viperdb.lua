@@ -11,7 +11,9 @@
 -- store in init_worker_by_lua. During a reload the old and the new workers have the store open.
 --
 -- A call runs to its end before the worker turns to its next request. Most take microseconds. With
--- sync = "always" each write waits for the disk, with a number of seconds none does.
+-- sync = "always" each write waits for the disk, with a number of seconds none does. The functions that
+-- db:update and db:transaction call can't yield, so nothing in them may wait for the network or sleep; in the
+-- loop over a walk all of that is allowed.
 
 local viperdb = require("viperdb")
 

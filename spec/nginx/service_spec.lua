@@ -45,6 +45,18 @@ describe("the service", function()
     assert.equal("", body_of("GET", "/keys?prefix=nothing"))
   end)
 
+  it("lists any number of keys, and answers other requests meanwhile", function()
+    local db = assert(require("viperdb").open(service.folder .. "/store"))
+    for i = 1, 5000 do db["many/" .. i] = i end
+    db:close()
+    local other = service:connect()
+    client:send("GET", "/keys?prefix=many/")
+    assert.equal(204, other:ask("PUT", "/keys/many/new", "x").status)
+    local _, lines = client:receive().body:gsub("many%%2F%d+\n", "")
+    assert.equal(5000, lines)
+    other:close()
+  end)
+
   it("forgets a key after its seconds to live", function()
     client:ask("PUT", "/keys/short?ttl=0.001", "x")
     client:ask("PUT", "/keys/long?ttl=3600", "x")
