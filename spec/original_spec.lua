@@ -215,6 +215,10 @@ end
 
 local far, past = 4102444800000, 1000
 
+local Point = {}
+viperdb.register("original_spec.Point", Point)
+oracle.classes[Point] = "original_spec.Point"
+
 local keys = {
   "hello", "", "get", "pairs", "cl\195\169 \240\159\144\141", "\255\254", "half \195", 'quote" back\\slash/',
   "\0\1\8\9\10\12\13\31\127", "1", "true", 0, 1, -1, 42, 2 ^ 53, -2 ^ 53, 0.5, -1.5, 1e-7, 1e-5, 0.0001, 1e16,
@@ -235,6 +239,14 @@ local values = {
   function(i) return { i = i, list = { 1, 2, 3 }, inner = { ["a key"] = i / 3 } } end,
   function() return {} end,
   function(i) return ("x"):rep(20000 + i) end,
+  function(i) return i % 2 == 0 and math.huge or 0 / 0 end,
+  function(i) return { i, "two", [0] = i, [-i] = 1, [i + 0.5] = 2, [true] = 3, [false] = 4, ["\255"] = "\254" } end,
+  function(i) return setmetatable({ x = i, y = -i / 2, ("s"):rep(100) }, Point) end,
+  function(i)
+    local shared, loop = { i }, {}
+    loop.list = { shared, loop, setmetatable({ shared }, Point), shared }
+    return loop
+  end,
 }
 
 -- What has been written, in the order of the last write.
@@ -291,8 +303,19 @@ local changes = {
     assert.equal(there, db:persist(key))
     if there and model.entries[key] then model.put(key, model.entries[key].value) end
   end,
+  function(db, model, key, value)
+    local others = { "batch " .. random(5), "batch " .. 5 + random(5) }
+    assert(db:transaction(function(tx)
+      assert(tx:set(others[1], value))
+      tx:delete(key)
+      assert(tx:set(others[2], value, { expiration = far }))
+    end))
+    model.put(others[1], value)
+    model.forget(key)
+    model.put(others[2], value, far)
+  end,
 }
-local likely = { 1, 1, 1, 1, 2, 2, 3, 3, 4 }
+local likely = { 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 5 }
 
 local function change_much(db, model, times)
   for _ = 1, times do
@@ -337,6 +360,9 @@ describe("Python reads what this Lua wrote", function()
     db:close()
     local lines = oracle.load(path, "ours")
     same_lines(model.lines(), lines)
+    local log = helper.read_file(path .. "/db.klog")
+    for _, field in ipairs({ "batch", "expiration", "prev" }) do assert.matches('"' .. field .. '": ', log) end
+    for _, name in ipairs({ "json", "bytes", "lua" }) do assert.matches('"encoding": "' .. name, log) end
     db = open(path)
     all_agree("ours")
     change_much(db, model, 200)

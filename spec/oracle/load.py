@@ -3,7 +3,8 @@
     key <tab> expiration in milliseconds, or - <tab> value
 
 A second reader of the format, made from docs/FORMAT.md alone, for specs that compare it with the C code. Keys and values
-are printed in a form of this script's own that any language can print exactly: floats with 17 digits, bytes in hex.
+are printed in a form of this script's own that any language can print exactly: floats with 17 digits, bytes in hex. A
+table is its class, its items and its other fields in the order of a dump; ^N is the table that was the Nth to begin.
 
 doubles   all numbers are floats, as in a Lua without integers
 ours      every line has to be in the form that ViperDB itself writes
@@ -16,6 +17,9 @@ import json
 import sys
 import time
 import zlib
+
+import dump
+from dump import Table
 
 
 class Damaged(Exception):
@@ -117,11 +121,23 @@ class Store:
                 yield key, expiration, record
 
 
+def table_of(value):
+    """A JSON value with tables in place of lists and objects, as a dump has them."""
+    if isinstance(value, list):
+        return Table(items=[table_of(element) for element in value])
+    if isinstance(value, dict):
+        return Table(fields=sorted((bytes_of(name), table_of(value[name])) for name in value))
+    return value
+
+
 class Printer:
     def __init__(self, doubles):
         self.doubles = doubles
+        self.seen = []
 
     def number(self, number):
+        if number != number:
+            return "nan"
         if self.doubles:
             return "%.17g" % number
         return "%d" % number if isinstance(number, int) else "float %.17g" % number
@@ -130,7 +146,16 @@ class Printer:
         plain = (chr(c) if 32 <= c <= 126 and c not in b'"\\' else "\\%02x" % c for c in octets)
         return '"' + "".join(plain) + '"'
 
-    def text(self, value):
+    def table(self, table):
+        for number, other in enumerate(self.seen):
+            if other is table:
+                return "^%d" % number
+        self.seen.append(table)
+        parts = [self.part(item) for item in table.items]
+        parts += [self.part(key) + "=" + self.part(value) for key, value in table.fields]
+        return (table.name or "") + "{" + ",".join(parts) + "}"
+
+    def part(self, value):
         if value is None:
             return "null"
         if isinstance(value, bool):
@@ -139,12 +164,11 @@ class Printer:
             return self.number(value)
         if isinstance(value, str):
             return self.string(bytes_of(value))
-        if isinstance(value, bytes):
-            return self.string(value)
-        if isinstance(value, list) and value:
-            return "[" + ",".join(self.text(element) for element in value) + "]"
-        pairs = sorted(self.text(name) + "=" + self.text(value[name]) for name in value)
-        return "{" + ",".join(pairs) + "}"
+        return self.string(value) if isinstance(value, bytes) else self.table(value)
+
+    def text(self, value):
+        self.seen = []
+        return self.part(table_of(value))
 
     def record_value(self, record):
         if record["value"] is None:
@@ -153,7 +177,7 @@ class Printer:
             return self.text(json.loads(record["value"]))
         if record["encoding"] == "bytes":
             return self.text(record["value"])
-        return "unsupported"
+        return self.text(dump.read(record["value"])) if record["encoding"] == "lua" else "unsupported"
 
     def line(self, key, expiration, record):
         expires = "-" if expiration is None else "%d" % expiration

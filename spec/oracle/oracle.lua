@@ -45,26 +45,50 @@ local function escape(character)
   return ("\\%02x"):format(character:byte())
 end
 
-local text_of
-
-local function table_text(value)
-  local parts = {}
-  if value[1] ~= nil then
-    for i, element in ipairs(value) do parts[i] = text_of(element) end
-    return "[" .. table.concat(parts, ",") .. "]"
-  end
-  for name, element in pairs(value) do parts[#parts + 1] = text_of(name) .. "=" .. text_of(element) end
-  table.sort(parts)
-  return "{" .. table.concat(parts, ",") .. "}"
+-- The order of keys in a dump: false, true, integers, floats, strings.
+local function rank(key)
+  if type(key) == "boolean" then return key and 2 or 1 end
+  if type(key) == "string" then return 5 end
+  return key == math.floor(key) and key >= -2 ^ 63 and key < 2 ^ 63 and 3 or 4
 end
 
-function text_of(value)
-  if value == viperdb.null then return "null" end
-  if type(value) == "string" then return '"' .. value:gsub('["\\]', escape):gsub("[^ -~]", escape) .. '"' end
-  if type(value) == "table" then return table_text(value) end
-  if type(value) ~= "number" then return tostring(value) end
+local function comes_before(a, b)
+  if rank(a) ~= rank(b) then return rank(a) < rank(b) end
+  return type(a) ~= "boolean" and a < b
+end
+
+-- The names of the metatables that specs register.
+oracle.classes = {}
+
+local text_of
+
+local function table_text(value, seen)
+  if seen[value] then return "^" .. seen[value] end
+  seen[value] = seen.count
+  seen.count = seen.count + 1
+  local parts, keys = {}, {}
+  for i, item in ipairs(value) do parts[i] = text_of(item, seen) end
+  local items = #parts
+  for key in pairs(value) do
+    local is_item = type(key) == "number" and rank(key) == 3 and key >= 1 and key <= items
+    if not is_item then keys[#keys + 1] = key end
+  end
+  table.sort(keys, comes_before)
+  for _, key in ipairs(keys) do parts[#parts + 1] = text_of(key, seen) .. "=" .. text_of(value[key], seen) end
+  return (oracle.classes[getmetatable(value)] or "") .. "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function number_text(value)
+  if value ~= value then return "nan" end
   if not math.type then return ("%.17g"):format(value) end
   return math.type(value) == "integer" and ("%d"):format(value) or ("float %.17g"):format(value)
+end
+
+function text_of(value, seen)
+  if value == viperdb.null then return "null" end
+  if type(value) == "string" then return '"' .. value:gsub('["\\]', escape):gsub("[^ -~]", escape) .. '"' end
+  if type(value) == "table" then return table_text(value, seen or { count = 0 }) end
+  return type(value) == "number" and number_text(value) or tostring(value)
 end
 oracle.text_of = text_of
 
@@ -87,7 +111,7 @@ function oracle.contents(db)
   for key in next_key do
     local done, walked, value = pcall(step)
     local text = done and text_of(value) or failure_text(db, key)
-    assert(not done or walked == key)
+    assert(not done or walked == key, "keys and pairs differ")
     local left = db:ttl(key)
     lines[#lines + 1] = table.concat({ text_of(key), left and left < math.huge and "expires" or "-", text }, "\t")
   end
