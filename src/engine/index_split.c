@@ -46,8 +46,8 @@ static vdb_status double_directory(hash_index *index, vdb_error *error) {
 static void clear_segment(char *segment, uint32_t depth, uint32_t prefix) {
   segment_head *head = (segment_head *)segment;
   index_slot *slots = slots_of(segment);
-  atomic_thread_fence(
-      memory_order_release); /* who sees a cleared slot sees the `changes` of the split before, too */
+  /* Who sees a cleared slot sees the `changes` of the split before, too. */
+  atomic_thread_fence(memory_order_release);
   for (uint32_t i = 0; i < SLOTS; i++) {
     atomic_store_explicit(&slots[i].line, 0, memory_order_relaxed);
     atomic_store_explicit(&slots[i].value, 0, memory_order_relaxed);
@@ -73,6 +73,7 @@ static void divide(char *old, char *low, char *high) {
   index_slot *slots = slots_of(old);
   clear_segment(low, head->depth + 1, head->prefix << 1);
   clear_segment(high, head->depth + 1, head->prefix << 1 | 1);
+  OS_STOP("cleared");
   uint32_t bit = (uint32_t)1 << (PLACE_BITS - head->depth - 1);
   for (uint32_t i = 0; i < SLOTS; i++) {
     uint64_t line = atomic_load_explicit(&slots[i].line, memory_order_relaxed);

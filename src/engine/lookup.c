@@ -32,8 +32,8 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
     if (status == VDB_OK) status = log_cover(log, log->size, error);
     if (status != VDB_OK) return status;
   }
-  if (line >= log->size)
-    return bad_line(line, error); /* a slot may name no line at all: its offset + 1 is 0 */
+  /* A damaged slot may name no line at all: its offset + 1 is 0. */
+  if (line >= log->size) return bad_line(line, error);
   if (line > 0 && log->base[line - 1] != '\n') return bad_line(line, error);
   vdb_status status = record_parse(log->base + line, (size_t)(log->size - line), entry, scratch);
   if (status == VDB_CORRUPT) {
@@ -67,6 +67,7 @@ static vdb_status search(store_view *view, record_scratch *scratch, const char *
   uint64_t value;
   found->exists = false;
   while (index_next(&found->probe, &found->line, &value)) {
+    OS_STOP("candidate");
     prefetch(view, found->line, value);
     vdb_status status = view_read_line(view, found->line, &found->record, scratch, error);
     if (status != VDB_OK) return status;
@@ -82,7 +83,9 @@ vdb_status view_find(store_view *view, record_scratch *scratch, const char *key,
   uint64_t hash = index_hash(&view->index, key, size);
   for (;;) {
     vdb_status status = index_seek(&view->index, hash, &found->probe, error);
+    OS_STOP("sought");
     if (status == VDB_OK) status = search(view, scratch, key, size, found, error);
+    OS_STOP("searched");
     if (index_unchanged(&view->index, &found->probe)) return status;
   }
 }
