@@ -14,6 +14,7 @@
 #include "../text/utf8.h"
 #include "json_markers.h"
 #include "json_string.h"
+#include "scratch.h"
 
 #include <limits.h>
 #include <math.h>
@@ -27,12 +28,13 @@
 /*
 ** Addresses of the tables met inside the outermost one. That one needs no place: who comes back to it comes
 ** back to a table inside it next. The first few stand in a list; then all move to a hash table with open
-** addressing, at most half full, whose memory is a userdata on the Lua stack: an error frees it too.
+** addressing, at most half full, whose memory belongs to a userdata on the Lua stack.
 */
 typedef struct table_set {
   size_t count;
-  size_t capacity; /* of slots, a power of two */
-  const void **slots;
+  size_t capacity;    /* of slots, a power of two */
+  const void **slots; /* the bytes of `memory` */
+  buffer *memory;
   const void **few; /* FEW_TABLES of them */
 } table_set;
 
@@ -40,7 +42,7 @@ typedef struct json_writer {
   lua_State *L;
   buffer *out;
   size_t start; /* out->size before the value */
-  int anchor;   /* stack index that keeps the set's slots alive */
+  int anchor;   /* stack index that keeps the set's memory alive */
   int depth;    /* tables that are being written */
   vdb_error *error;
   vdb_status status; /* why a function returned false */
@@ -219,18 +221,24 @@ static bool insert_slot(const void **slots, size_t capacity, const void *table) 
   return true;
 }
 
-static void grow_set(json_writer *w) {
+static bool grow_set(json_writer *w) {
   table_set *set = &w->tables;
+  if (set->memory == NULL) {
+    set->memory = scratch_push_buffer(w->L);
+    lua_replace(w->L, w->anchor);
+  }
   const void **old = set->slots != NULL ? set->slots : set->few;
   size_t old_capacity = set->slots != NULL ? set->capacity : FEW_TABLES;
   size_t capacity = old_capacity * 4;
-  const void **slots = lua_newuserdata(w->L, capacity * sizeof *slots);
-  memset(slots, 0, capacity * sizeof *slots);
+  const void **slots = calloc(capacity, sizeof *slots);
+  if (slots == NULL) return fail(w, VDB_NO_MEMORY, "no memory for the addresses of the tables");
   for (size_t i = 0; i < old_capacity; i++)
     if (old[i] != NULL) insert_slot(slots, capacity, old[i]);
-  lua_replace(w->L, w->anchor);
+  buffer_free(set->memory);
+  set->memory->bytes = (char *)slots;
   set->slots = slots;
   set->capacity = capacity;
+  return true;
 }
 
 static bool insert_few(table_set *set, const void *table) {
@@ -243,7 +251,8 @@ static bool insert_few(table_set *set, const void *table) {
 /* A table reached twice, in a cycle or not, would come back as two: JSON doesn't hold it. */
 static bool meet_table(json_writer *w, const void *table) {
   table_set *set = &w->tables;
-  if (set->slots == NULL ? set->count == FEW_TABLES : set->count * 2 >= set->capacity) grow_set(w);
+  bool full = set->slots == NULL ? set->count == FEW_TABLES : set->count * 2 >= set->capacity;
+  if (full && !grow_set(w)) return false;
   bool is_new = set->slots == NULL ? insert_few(set, table) : insert_slot(set->slots, set->capacity, table);
   set->count++;
   return is_new || fail(w, VDB_TYPE, "JSON holds no table that is reached twice");
@@ -383,6 +392,7 @@ static bool write_root_table(json_writer *w, int table) {
   w->anchor = top + 1;
   w->depth = 1;
   bool done = write_table(w, table, top + 1);
+  if (w->tables.memory != NULL) buffer_free(w->tables.memory);
   lua_settop(w->L, top);
   return done;
 }
