@@ -63,8 +63,9 @@ static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_e
   if (status != VDB_OK) return status;
   index_publish(&view->index, &old.probe, line, entry->type == RECORD_SET ? entry->offset : 0);
   append_count(scan_at->totals, old.exists, &old.record, entry);
-  uint64_t end = entry->offset + entry->value_size;
-  if (entry->type == RECORD_SET && end > scan_at->totals->value_log_end) scan_at->totals->value_log_end = end;
+  uint64_t end = entry->type == RECORD_SET ? entry->offset + entry->value_size : 0;
+  if (end > view->value_log.size) end = view->value_log.size; /* a value that is missing makes no log longer */
+  if (end > scan_at->totals->value_log_end) scan_at->totals->value_log_end = end;
   return VDB_OK;
 }
 
