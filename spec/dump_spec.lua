@@ -202,10 +202,11 @@ describe("A store gives back, when it is opened again,", function()
       empty_array = io.stdout, array_mt = {}, empty_array_mt = {},
     }, package.loaded.cjson
     local cjson = package.loaded.cjson
-    local result = stored({ nan, io.stdout, io.stdout, setmetatable({ 1, nan }, cjson.array_mt),
+    local shared = {}
+    local result = stored({ nan, io.stdout, io.stdout, shared, shared, setmetatable({ 1, nan }, cjson.array_mt),
       setmetatable({}, cjson.empty_array_mt) })
     package.loaded.cjson, package.loaded.viperdb_spec_cjson = package.loaded.viperdb_spec_cjson, nil
-    assert.is_nil(difference({ nan, {}, {}, { 1, nan }, {} }, result))
+    assert.is_nil(difference({ nan, {}, {}, shared, shared, { 1, nan }, {} }, result))
   end)
 end)
 
@@ -268,6 +269,8 @@ describe("What can't be stored is told with its place:", function()
 
   it("tables nested deeper than 128", function()
     fails("TOO_BIG", db:set("key", nested(129, nan)))
+    fails("TOO_BIG", core.dump_encode(nested(129, nan)))
+    fails("TOO_BIG", db:set("key", { [0.5] = nested(128) }))
   end)
 
   it("a value on the way to what can't be stored", function()
