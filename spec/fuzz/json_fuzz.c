@@ -96,15 +96,19 @@ static int read_write_read(lua_State *L) {
   return 0;
 }
 
-static void run(lua_State *L, const void *text, size_t size, buffer *out) {
+/* `spare`: bytes that the Lua state may take beyond what it has. */
+static void run(lua_State *L, const void *text, size_t size, buffer *out, size_t spare) {
   out->size = 0;
   lua_pushcfunction(L, read_write_read);
   lua_pushlightuserdata(L, (void *)(uintptr_t)text);
   lua_pushnumber(L, (lua_Number)size);
   lua_pushlightuserdata(L, out);
+  memory_limit = memory_used + spare;
   int status = lua_pcall(L, 3, 0, 0);
+  memory_limit = PLENTY;
   require_that(status == 0 || status == LUA_ERRMEM, "only memory errors are raised");
   lua_settop(L, 0);
+  lua_gc(L, LUA_GCCOLLECT, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -115,12 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   char *text = malloc(size + (size == 0));
   require_that(text != NULL, "there is memory for the input");
   if (size > 0) memcpy(text, bytes, size);
-  run(L, text, size, &out);
-  lua_gc(L, LUA_GCCOLLECT, 0);
-  memory_limit = memory_used + size; /* less than most inputs need */
-  run(L, text, size, &out);
-  memory_limit = PLENTY;
-  lua_gc(L, LUA_GCCOLLECT, 0);
+  run(L, text, size, &out, PLENTY);
+  run(L, text, size, &out, size); /* less than most inputs need */
   free(text);
   return 0;
 }
