@@ -223,6 +223,7 @@ static int take(pthread_mutex_t *lock, int64_t wait_nanoseconds) {
   for (int tries = 0; tries < 100; tries++) {
     int reason = pthread_mutex_trylock(lock);
     if (reason != EBUSY) return reason;
+    OS_STOP("wait");
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif

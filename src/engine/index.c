@@ -177,6 +177,7 @@ bool index_unchanged(const hash_index *index, const index_probe *probe) {
 
 static void store_slot(index_slot *slot, uint64_t hash, uint64_t line, uint64_t value) {
   atomic_store_explicit(&slot->value, value_tag(hash) | (value & VALUE_MASK), memory_order_release);
+  OS_STOP("half a slot");
   atomic_store_explicit(&slot->line, line_tag(hash) | ((line + 1) & LINE_MASK), memory_order_release);
 }
 

@@ -133,6 +133,7 @@ os_table os = {
     .size_limit = real_size_limit,
 #ifdef OS_STEPS
     .step = no_step,
+    .stop = no_step,
 #endif
 };
 

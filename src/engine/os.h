@@ -50,6 +50,7 @@ typedef struct os_table {
   int (*size_limit)(uint64_t *bytes);                          /* getrlimit RLIMIT_FSIZE */
 #ifdef OS_STEPS
   void (*step)(const char *name); /* test builds: called at each named step of a write */
+  void (*stop)(const char *name); /* test builds: the same for points of a read and tries of a wait */
 #endif
 } os_table;
 
@@ -58,8 +59,10 @@ extern os_table os;
 /* A named point in the middle of a write, where tests stop, switch or kill. Nothing in a normal build. */
 #ifdef OS_STEPS
 #define OS_STEP(name) os.step(name)
+#define OS_STOP(name) os.stop(name)
 #else
 #define OS_STEP(name) ((void)0)
+#define OS_STOP(name) ((void)0)
 #endif
 
 /* The whole block or -1: goes on after short counts and EINTR. Reading past the end is -1 with EIO. */

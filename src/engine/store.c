@@ -277,6 +277,7 @@ vdb_status store_enter(vdb_store *store, vdb_error *error) {
     if (status != VDB_OK) return status;
   }
   uint64_t generation = atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
+  OS_STOP("generation");
   if (store->view != NULL && generation == store->view->generation) return VDB_OK;
   return follow(store, generation, error);
 }
@@ -285,6 +286,7 @@ vdb_status store_enter(vdb_store *store, vdb_error *error) {
 uint64_t store_length(vdb_store *store) {
   const control_page *page = store->control.page;
   uint64_t applied = atomic_load_explicit(&page->applied, memory_order_acquire);
+  OS_STOP("length");
   atomic_thread_fence(memory_order_acquire);
   if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation)
     return applied;
