@@ -3,6 +3,8 @@
 */
 #include "handle.h"
 
+#include <string.h>
+
 #include "../engine/error.h"
 #include "arguments.h"
 #include "key.h"
@@ -11,15 +13,43 @@
 
 /* Results. */
 
+/* The path in argument 1, or of the store in argument 1, pushed; NULL with nothing of use pushed. */
+static const char *push_path(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    lua_pushvalue(L, 1);
+  } else {
+    if (lua_type(L, 1) == LUA_TUSERDATA) compat_push_attached(L, 1);
+    if (lua_istable(L, -1)) lua_rawgeti(L, -1, PATH_SLOT);
+  }
+  return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+}
+
+/* A remedy that is a call is shown as it is to be typed, with the store's path. */
+static void push_message(lua_State *L, const vdb_error *error) {
+  static const char remedy[] = "run viperdb.repair";
+  size_t size = strlen(error->message), end = sizeof remedy - 1;
+  bool named = size > end && strcmp(error->message + size - end, remedy) == 0;
+  const char *path = named ? push_path(L) : NULL;
+  if (path == NULL) lua_pushstring(L, error->message);
+  else lua_pushfstring(L, "%s(\"%s\", \"%s.repaired\")", error->message, path, path);
+}
+
 int handle_failure(lua_State *L, const vdb_error *error) {
+  push_message(L, error);
   lua_pushnil(L);
-  lua_pushstring(L, error->message);
+  lua_insert(L, -2);
   lua_pushstring(L, vdb_status_name(error->status));
   return 3;
 }
 
 int handle_raise(lua_State *L, const vdb_error *error) {
-  return luaL_error(L, "%s", error->message);
+  luaL_where(L, 1);
+  int where = lua_gettop(L);
+  push_message(L, error);
+  lua_pushvalue(L, where);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 int handle_done(lua_State *L, vdb_status status, const vdb_error *error) {
