@@ -220,6 +220,21 @@ describe("Reading JSON rejects", function()
     rejects("TOO_BIG", ('{"a":'):rep(100000))
   end)
 
+  it("no integer that may come as a float or as its digits", function()
+    local digits = "18446744073709551617"
+    assert.equal(2 ^ 64, core.json_decode(digits, "float"))
+    assert.equal(digits, core.json_decode("[" .. digits .. "]", "string")[1])
+    assert.equal(-2 ^ 64, core.json_decode("-" .. digits, "float"))
+    assert.is_nil(difference(9007199254740992, core.json_decode("9007199254740992", "float")))
+    local held = has_integers and 9007199254740993
+    assert.is_nil(difference(held or 2 ^ 53, core.json_decode("9007199254740993", "float")))
+    assert.is_nil(difference(held or "9007199254740993", core.json_decode("9007199254740993", "string")))
+    for _, integers in ipairs({ "float", "string" }) do
+      assert.equal("RANGE", select(3, core.json_decode("1e400", integers)))
+    end
+    assert.equal("RANGE", select(3, core.json_decode("1" .. ("0"):rep(400), "float")))
+  end)
+
   it("numbers that Lua can't hold", function()
     rejects("RANGE", "1e400")
     rejects("RANGE", "[1,-1e309]")
