@@ -77,7 +77,8 @@ int main(void) {
   pid_t child = start_child(open_as_second, s);
   vdb_store *store = open_store(s->path);
   ok(fill(store), "a process writes %d keys", KEYS);
-  ok(read_some(store, 1), "and reads them, so that all of the store is in its memory");
+  /* Twice: a read may map a grown log anew, and then what was read before it is not in this process's memory. */
+  ok(read_some(store, 1) && read_some(store, 1), "and reads them, so that all of the store is in its memory");
   ok(write(s->filled[1], "", 1) == 1 && wait_child(child) == 0 && s->found,
      "a second process opens the store and reads %d keys", READS);
   ok(s->private < 1024, "for which it takes %ld kB of memory for itself", s->private);
