@@ -62,6 +62,12 @@ static void prefetch(const store_view *view, uint64_t line, uint64_t value) {
   }
 }
 
+/* A slot with this hash names a line with another key: that is a damaged line or slot, if the key's hash is another. */
+static vdb_status check_other_key(const store_view *view, const store_found *found, vdb_error *error) {
+  uint64_t hash = index_hash(&view->index, found->record.key, found->record.key_size);
+  return hash == found->probe.hash ? VDB_OK : bad_line(found->line, error);
+}
+
 static vdb_status search(store_view *view, record_scratch *scratch, const char *key, size_t size,
                          store_found *found, vdb_error *error) {
   uint64_t value;
@@ -71,9 +77,10 @@ static vdb_status search(store_view *view, record_scratch *scratch, const char *
     prefetch(view, found->line, value);
     vdb_status status = view_read_line(view, found->line, &found->record, scratch, error);
     if (status != VDB_OK) return status;
-    if (found->record.key_size != size || memcmp(found->record.key, key, size) != 0) continue;
-    found->exists = true;
-    return VDB_OK;
+    found->exists = found->record.key_size == size && memcmp(found->record.key, key, size) == 0;
+    if (found->exists) return VDB_OK;
+    status = check_other_key(view, found, error);
+    if (status != VDB_OK) return status;
   }
   return VDB_OK;
 }

@@ -63,7 +63,14 @@ static vdb_status mark_open(vdb_store *store, vdb_error *error) {
   return VDB_OK;
 }
 
-static bool page_fits(const control_page *page, const found_files *files, const char *boot) {
+/* Every commit was at the end of a line. */
+static bool ends_line(const store_view *view, uint64_t length) {
+  char last = '\0';
+  return length == 0 || (os_read_all(view->key_log.file, &last, 1, length - 1) == 0 && last == '\n');
+}
+
+static bool page_fits(const control_page *page, const store_view *view, const found_files *files,
+                      const char *boot) {
   uint64_t key_log = (uint64_t)files->key_log.st_size, value_log = (uint64_t)files->value_log.st_size;
   uint64_t committed = atomic_load(&page->committed), applied = atomic_load(&page->applied);
   const control_totals *totals = control_now(page);
@@ -74,8 +81,9 @@ static bool page_fits(const control_page *page, const found_files *files, const 
   if (!control_same_file(&page->key_log, &files->key_log)) return false;
   if (!control_same_file(&page->value_log, &files->value_log)) return false;
   if (applied > committed || atomic_load(&page->generation) % 2 != 0) return false;
+  if (key_log < committed || !ends_line(view, committed)) return false;
   if (closed) return key_log == committed && value_log == totals->value_log_end && applied == committed;
-  return key_log >= committed && value_log >= totals->value_log_end;
+  return value_log >= totals->value_log_end;
 }
 
 /* An interrupted reclaim comes first: it decides which files are the store. */
@@ -255,7 +263,7 @@ vdb_status recover_store(vdb_store *store, vdb_error *error) {
   if (status == VDB_OK) status = finish_reclaim(store, boot, error);
   if (status == VDB_OK) status = open_logs(store, view, &files, error);
   if (status == VDB_OK) {
-    bool fits = control_usable(page) && page_fits(page, &files, boot);
+    bool fits = control_usable(page) && page_fits(page, view, &files, boot);
     status = fits ? resume(store, view, &files, boot, error) : VDB_ABSENT;
     if (status == VDB_ABSENT || status == VDB_CORRUPT) status = remake(store, view, &files, boot, error);
   }

@@ -308,13 +308,21 @@ vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vd
   return VDB_OK;
 }
 
+/* A damaged line must not pass for one that has expired. */
+static vdb_status check_expired(vdb_store *store, const store_found *found, vdb_error *error) {
+  const char *bytes;
+  vdb_status status = view_read_value(store->view, found->line, &found->record, &bytes, error);
+  return status == VDB_OK ? VDB_ABSENT : status;
+}
+
 static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *found, vdb_error *error) {
   size_t size;
   vdb_status status = store_enter(store, error);
   if (status == VDB_OK) status = store_key_text(store, key, &size, error);
   if (status == VDB_OK) status = view_find(store->view, &store->scratch, store->key_text, size, found, error);
   if (status != VDB_OK) return status;
-  return found->exists && record_alive(&found->record) ? VDB_OK : VDB_ABSENT;
+  if (!found->exists || found->record.type == RECORD_DEL) return VDB_ABSENT;
+  return record_alive(&found->record) ? VDB_OK : check_expired(store, found, error);
 }
 
 static vdb_status read_found(vdb_store *store, const store_found *found, vdb_value *value, vdb_error *error) {
