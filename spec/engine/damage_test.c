@@ -1,9 +1,10 @@
 /*
 ** damage_test.c - files that were cut, changed, lengthened or mixed up while nobody had the store open.
 **
-** A store with a short history is closed, or its process is killed. Then its files are damaged in every way that the names
-** below tell, and it is opened. Whatever comes of that: no value is read that its key never had, what is read is what the
-** store held after some operation, but for places that are told as VDB_CORRUPT, and opening again changes nothing.
+** A store with a short history is closed, or its process is killed. Then its files are damaged in every way
+** that the names below tell, and it is opened. Whatever comes of that: no value is read that its key never
+** had, what is read is what the store held after some operation, but for places that are told as
+** VDB_CORRUPT, and opening again changes nothing.
 */
 #define _GNU_SOURCE
 
@@ -81,14 +82,13 @@ static bool write_history(vdb_store *store) {
 enum { KEY_LOG, VALUE_LOG, CONTROL, INDEX, FILES };
 static const char *const file_names[FILES] = {"db.klog", "db.vlog", "db.ctl", "db.index"};
 
-/* A folder, and what its files hold; they are restored in place, so that they stay the files that the store knows. */
+/* A folder, and what its files hold. Restored in place, they stay the files that the store knows. */
 typedef struct saved_store {
   const char *path;
   bool unclean;
   char *bytes[FILES];
   size_t sizes[FILES];
-  ino_t
-      index; /* the file whose content is known to be that of db.index; it is the largest, and restored only if need be */
+  ino_t index; /* the file that still holds the saved index, 0 for none */
 } saved_store;
 
 static void save_file(saved_store *saved, int which) {

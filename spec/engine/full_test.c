@@ -1,9 +1,11 @@
 /*
-** full_test.c - a disk that is really full: a limit for the size of files, and a file system with little room.
+** full_test.c - a disk that is really full: a limit for the size of files, and a file system with little
+** room.
 **
-** The kernel's answers to such a write are ENOSPC and EFBIG, and, to who is careless, the signals SIGBUS and SIGXFSZ. A
-** store gets no signal: a put says VDB_FULL and leaves nothing half visible; reads and deletes go on; reclaim works, or
-** says VDB_FULL and leaves the store as it was. When there is room again, so do puts.
+** The kernel's answers to such a write are ENOSPC and EFBIG, and, to who is careless, the signals SIGBUS
+** and SIGXFSZ. A store gets no signal: a put says VDB_FULL and leaves nothing half visible; reads and
+** deletes go on; reclaim works, or says VDB_FULL and leaves the store as it was. When there is room again,
+** so do puts.
 **
 ** Where mounting is refused the second half makes no claim.
 */

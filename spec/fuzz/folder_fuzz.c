@@ -1,18 +1,21 @@
 /*
-** folder_fuzz.c - libFuzzer target for whole folders: no content of any file may crash, hang or flood the host.
+** folder_fuzz.c - libFuzzer target for whole folders: no content of any file may crash, hang or flood the
+** host.
 **
-** A template is made once: a store with overwrites, deletes, a batch and an expiration, and the files of the same store
-** after a reclaim, as *.new beside a db.swap that asks for them. An input is a list of edits of these files. Then what
-** would keep the edits from being looked at is made to fit, as far as the input asks for that: checksums of lines and
-** sync marks, boot id and identities in the control page, its lengths. The folder is opened and everything is done with it.
+** A template is made once: a store with overwrites, deletes, a batch and an expiration, and the files of
+** the same store after a reclaim, as *.new beside a db.swap that asks for them. An input is a list of edits
+** of these files. Then what would keep the edits from being looked at is made to fit, as far as the input
+** asks for that: checksums of lines and sync marks, boot id and identities in the control page, its
+** lengths. The folder is opened and everything is done with it.
 **
 **     input     flags (16 bits), then edits
 **     edit      kind (8), file (8), offset (32), size (16), `size` bytes
 **
-** Besides not doing harm the store must keep one promise whatever it was made of: what it says it stored can be read.
+** Besides not doing harm the store must keep one promise whatever it was made of: what it says it stored
+** can be read.
 **
-**   clang -g -O1 -fsanitize=fuzzer,address,undefined spec/fuzz/folder_fuzz.c src/engine/[a-z]*.c src/text/[a-z]*.c
-**     -o folder_fuzz
+**   clang -g -O1 -fsanitize=fuzzer,address,undefined spec/fuzz/folder_fuzz.c src/engine/[a-z]*.c
+**     src/text/[a-z]*.c -o folder_fuzz
 **   ./folder_fuzz -max_len=4096 -timeout=10 spec/fuzz/corpus/folder
 */
 #define _GNU_SOURCE
@@ -71,7 +74,7 @@ static void require_that(bool truth, const char *sentence) {
   abort();
 }
 
-/* Folders and time -------------------------------------------------------------------------------------------- */
+/* Folders and time ---------------------------------------------------------------------------------------- */
 
 static void remove_files(const char *path) {
   DIR *entries = opendir(path);
@@ -104,7 +107,7 @@ static int moved_clock(int clock, int64_t *nanoseconds) {
   return result;
 }
 
-/* The template ------------------------------------------------------------------------------------------------- */
+/* The template -------------------------------------------------------------------------------------------- */
 
 static bool put(vdb_store *store, const char *key, const char *text, size_t size) {
   vdb_key name = vdb_string(key, strlen(key));
@@ -176,7 +179,7 @@ static void start(void) {
   read_template();
 }
 
-/* Edits -------------------------------------------------------------------------------------------------------- */
+/* Edits --------------------------------------------------------------------------------------------------- */
 
 typedef struct input {
   const uint8_t *at;
@@ -240,7 +243,7 @@ static void edit(input *from, uint32_t flags) {
   for (int edits = 0; edits < 64 && from->left > 0; edits++) edit_one(from);
 }
 
-/* Making it fit ------------------------------------------------------------------------------------------------ */
+/* Making it fit ------------------------------------------------------------------------------------------- */
 
 /* What the checksum of a line should be; false when it can't be told. */
 static bool right_checksum(const record *entry, const image *values, uint32_t *checksum) {
@@ -337,7 +340,7 @@ static void write_folder(uint32_t flags) {
   write_image(&mark, ".OPEN");
 }
 
-/* Everything that can be done ---------------------------------------------------------------------------------- */
+/* Everything that can be done ----------------------------------------------------------------------------- */
 
 static unsigned touched; /* so that no read is left out */
 

@@ -64,7 +64,7 @@ static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_e
   index_publish(&view->index, &old.probe, line, entry->type == RECORD_SET ? entry->offset : 0);
   append_count(scan_at->totals, old.exists, &old.record, entry);
   uint64_t end = entry->type == RECORD_SET ? entry->offset + entry->value_size : 0;
-  if (end > view->value_log.size) end = view->value_log.size; /* a value that is missing makes no log longer */
+  if (end > view->value_log.size) end = view->value_log.size; /* a missing value makes no log longer */
   if (end > scan_at->totals->value_log_end) scan_at->totals->value_log_end = end;
   return VDB_OK;
 }
