@@ -74,7 +74,7 @@ static void require_that(bool truth, const char *sentence) {
   abort();
 }
 
-/* Folders and time ---------------------------------------------------------------------------------------- */
+/* Folders and time -----------------------------------------------------------------------------------*/
 
 static void remove_files(const char *path) {
   DIR *entries = opendir(path);
@@ -107,7 +107,7 @@ static int moved_clock(int clock, int64_t *nanoseconds) {
   return result;
 }
 
-/* The template -------------------------------------------------------------------------------------------- */
+/* The template ---------------------------------------------------------------------------------------*/
 
 static bool put(vdb_store *store, const char *key, const char *text, size_t size) {
   vdb_key name = vdb_string(key, strlen(key));
@@ -179,7 +179,7 @@ static void start(void) {
   read_template();
 }
 
-/* Edits --------------------------------------------------------------------------------------------------- */
+/* Edits ----------------------------------------------------------------------------------------------*/
 
 typedef struct input {
   const uint8_t *at;
@@ -243,7 +243,7 @@ static void edit(input *from, uint32_t flags) {
   for (int edits = 0; edits < 64 && from->left > 0; edits++) edit_one(from);
 }
 
-/* Making it fit ------------------------------------------------------------------------------------------- */
+/* Making it fit --------------------------------------------------------------------------------------*/
 
 /* What the checksum of a line should be; false when it can't be told. */
 static bool right_checksum(const record *entry, const image *values, uint32_t *checksum) {
@@ -340,7 +340,7 @@ static void write_folder(uint32_t flags) {
   write_image(&mark, ".OPEN");
 }
 
-/* Everything that can be done ----------------------------------------------------------------------------- */
+/* Everything that can be done ------------------------------------------------------------------------*/
 
 static unsigned touched; /* so that no read is left out */
 
