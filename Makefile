@@ -224,7 +224,7 @@ lint-tree:
 
 KEYS ?= 1000000
 RUNS ?= 5
-KILLS ?= 100
+KILLS ?= 200
 BENCH = $(BUILD)/bench
 BENCH_STORES = $(patsubst bench/stores/%.c,%,$(wildcard bench/stores/*.c))
 BENCH_OBJECTS = $(patsubst bench/%.c,$(BENCH)/obj/%.o,$(filter-out bench/floors.c,$(wildcard bench/*.c)))

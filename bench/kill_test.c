@@ -27,7 +27,7 @@ static change change_at(uint64_t n) {
   input_random random = {n};
   uint64_t bits = input_next(&random);
   uint32_t key = (uint32_t)(bits & 0xffffff) % KEYS;
-  return (change){key, (bits >> 24) % 5 == 0, input_value(key, n, 20 + (bits >> 32) % 400)};
+  return (change){key, (bits >> 24) % 5 == 0, input_value(key, n, 20 + (bits >> 32) % 2000)};
 }
 
 static char *all_keys(void) {
@@ -74,7 +74,7 @@ static void start_over(kill_test *test) {
 }
 
 static bool has(kill_test *test, uint32_t key, uint64_t n) {
-  char buffer[1024];
+  char buffer[4096];
   const adapter *store = test->bench->store;
   int64_t size = store->get(test->bench->handle, input_key(test->keys, key), buffer, sizeof buffer);
   if (n == NEVER) return size == ADAPTER_ABSENT;

@@ -22,15 +22,16 @@ local function emit(store, workload, nanoseconds)
   print(("%s\t%s: %s\t%s\t%s\t%.2f"):format(store, lua, workload, keys_text, run, nanoseconds))
 end
 
--- Nanoseconds an operation, and how many were done. `work(first, last)` says how many it found, or nothing.
-local function time(work)
+-- Nanoseconds an operation, and how many of `limit` were done. `work(first, last)` says how many it found, if
+-- it looks for any.
+local function time(limit, work)
   collectgarbage()
   local start, done, found = now(), 0, 0
   repeat
-    local last = math.min(done + stride, count)
+    local last = math.min(done + stride, limit)
     found = found + (work(done + 1, last) or 0)
     done = last
-  until done == count or now() - start > longest
+  until done == limit or now() - start > longest
   return (now() - start) / done, done, found
 end
 
@@ -41,40 +42,37 @@ local function floor()
   emit("floor", "empty call to C", (now() - start) / calls)
 end
 
+local function time_get(store, workload, limit, expected, get)
+  local nanoseconds, done, found = time(limit, get)
+  assert(found == (expected and done or 0), "a get found something else")
+  emit(store.name, workload, nanoseconds)
+end
+
+-- What was not put in time is not asked for.
 local function measure_texts(store, db, input)
-  local keys, values = input.keys(count, "a", 1), input.values()
-  local nanoseconds, stored = time(function(first, last) db.put(keys, values, first, last) end)
+  local keys, values, absent = input.keys(count, "a", 1), input.values(), input.keys(count, "b", 2)
+  local function put(first, last) db.put(keys, values, first, last) end
+  local nanoseconds, stored = time(count, put)
   emit(store.name, "put", nanoseconds)
-  local done, found
-  nanoseconds, done, found = time(function(first, last)
-    return db.get(keys, first, math.min(last, stored))
-  end)
-  assert(found == math.min(done, stored))
-  emit(store.name, "get", nanoseconds)
-  local absent = input.keys(count, "b", 2)
-  nanoseconds, done, found = time(function(first, last) return db.get(absent, first, last) end)
-  assert(done > 0 and found == 0)
-  emit(store.name, "get absent", nanoseconds)
-  emit(store.name, "overwrite", (time(function(first, last)
-    db.put(keys, values, first, math.min(last, stored))
-  end)))
+  time_get(store, "get", stored, true, function(first, last) return db.get(keys, first, last) end)
+  time_get(store, "get absent", count, false, function(first, last) return db.get(absent, first, last) end)
+  emit(store.name, "overwrite", (time(stored, put)))
   collectgarbage()
   local start = now()
   assert(db.walk() == stored)
   emit(store.name, "walk", (now() - start) / stored)
-  emit(store.name, "delete", (time(function(first, last) db.remove(keys, first, last) end)))
+  emit(store.name, "delete", (time(stored, function(first, last) db.remove(keys, first, last) end)))
 end
 
 local function measure_records(store, db, input)
   local keys, records = input.keys(count, "c", 5), input.records()
-  local nanoseconds, stored = time(function(first, last) db.put_records(keys, records, first, last) end)
-  emit(store.name, "put record", nanoseconds)
-  local done, found
-  nanoseconds, done, found = time(function(first, last)
-    return db.get_records(keys, first, math.min(last, stored))
+  local nanoseconds, stored = time(count, function(first, last)
+    db.put_records(keys, records, first, last)
   end)
-  assert(found == math.min(done, stored))
-  emit(store.name, "get record", nanoseconds)
+  emit(store.name, "put record", nanoseconds)
+  time_get(store, "get record", stored, true, function(first, last)
+    return db.get_records(keys, first, last)
+  end)
 end
 
 local function measure(name)
