@@ -310,9 +310,9 @@ static const scenario scenarios[] = {
 
 /* How many orders with two hand-overs, and with three; the thread sanitizer has little to learn from more of them. */
 #if defined(__SANITIZE_THREAD__)
-enum { BUDGET = 2 };
+enum { LITTLE = 4, BUDGET = LITTLE };
 #else
-enum { BUDGET = 120 };
+enum { LITTLE = 4, BUDGET = 120 };
 #endif
 
 static const scenario *current;
@@ -374,7 +374,8 @@ static unsigned run_scenario(const plan *tried) {
 }
 
 static int test_scenario(const scenario *wanted) {
-  exploration explored = {.run = run_scenario, .budget = (double)BUDGET * soak(), .random = 1};
+  exploration explored = {
+      .run = run_scenario, .all_single = BUDGET > LITTLE, .budget = (double)BUDGET * soak(), .random = 1};
   current = wanted;
   is_point = wanted->is_point;
   actor_count = wanted->work[2] != NULL ? 3 : 2;

@@ -151,6 +151,7 @@ static inline void stop_actors(void) {
 
 typedef struct exploration {
   unsigned (*run)(const plan *plan); /* gives the number of points, 0 to stop */
+  bool all_single;                   /* all plans with one switch, whatever the budget */
   double budget;                     /* how many plans with the same number of switches, about */
   double expected[SWITCHES + 1];
   double part[SWITCHES + 1];
@@ -164,12 +165,13 @@ static inline bool is_chosen(exploration *explored, double part) {
   return part >= 1 || (double)(explored->random >> 33) < part * (double)(UINT64_C(1) << 31);
 }
 
-/* How large a part of the plans with 2, 3 ... switches keeps to the budget. Of those with one, all are run. */
+/* How large a part of the plans with 1, 2 ... switches keeps to the budget. */
 static inline void share_budget(exploration *explored, unsigned points) {
   explored->expected[0] = 1;
   for (int level = 1; level <= SWITCHES; level++) {
     double all = explored->expected[level - 1] * points * (actor_count - 1) / level;
-    explored->part[level] = level > 1 && all > explored->budget ? explored->budget / all : 1;
+    explored->part[level] =
+        all > explored->budget && !(level == 1 && explored->all_single) ? explored->budget / all : 1;
     explored->expected[level] = all * explored->part[level];
   }
 }
