@@ -93,7 +93,8 @@ typedef struct saved_store {
 
 static void save_file(saved_store *saved, int which) {
   FILE *file = fopen(file_path(saved->path, file_names[which]), "rb");
-  size_t size = (size_t)file_size(saved->path, file_names[which]);
+  int64_t found = file_size(saved->path, file_names[which]);
+  size_t size = found > 0 ? (size_t)found : 0;
   free(saved->bytes[which]);
   saved->bytes[which] = malloc(size + 1);
   saved->sizes[which] = fread(saved->bytes[which], 1, size, file);

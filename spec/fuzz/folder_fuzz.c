@@ -234,7 +234,7 @@ static void edit_one(input *from) {
 
 static void edit(input *from, uint32_t flags) {
   for (int i = 0; i < FILES; i++) {
-    edited[i].there = template[i].there && (i < NEW_KEY_LOG || (flags & SWAPPED));
+    edited[i].there = (i < NEW_KEY_LOG || (flags & SWAPPED)) && template[i].there;
     edited[i].size = template[i].size;
     memcpy(edited[i].bytes, template[i].bytes, template[i].size);
   }
