@@ -55,7 +55,7 @@ EXAMPLES = $(patsubst %.c,$(BUILD)/%,$(wildcard examples/*.c))
 SPECS = $(wildcard spec/*_spec.lua)
 HOST_SPECS = $(wildcard spec/nginx/*_spec.lua spec/nvim/*_spec.lua)
 
-.PHONY: all help demo run-demo test test-programs tsan test-threads lib nvim clean
+.PHONY: all help demo run-demo soak test test-programs tsan test-threads lib nvim clean
 .PHONY: format lint lint-format lint-tidy lint-cppcheck lint-luacheck lint-tree
 
 all:
@@ -68,6 +68,7 @@ help:
 	@echo 'make test      every test under every Lua; SAN=address,undefined with sanitizers'
 	@echo 'make tsan      the tests of threads in the engine, with the thread sanitizer'
 	@echo 'make bench     other stores beside this one; KEYS=100000 RUNS=1 to try it; see docs/BENCHMARKS.md'
+	@echo 'make soak      the long versions of the tests that kill, cut the power and change the order of things'
 	@echo 'make lint      formatting, static analysis, and the rules of the tree'
 	@echo 'make format    formats the C files'
 	@echo 'make lib       build/libviperdb.a, the engine for C programs (see examples/hello.c)'
@@ -183,6 +184,17 @@ test-threads: $(THREAD_TESTS)
 	@prove --timer --exec tools/run-test $(THREAD_TESTS)
 
 test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,lua/viperdb/core.so)
+
+# The long versions of what looks for rare moments: more than ten thousand processes are killed.
+SOAKED = death index interleave model
+SOAK_TESTS = $(SOAKED:%=$(BUILD)/spec/engine/%_steps_test) $(BUILD)/spec/engine/power_test \
+  $(BUILD)/spec/engine/threads_test luajit:spec/nginx/workers_spec.lua
+
+soak:
+	@tools/need build luajit test
+	@$(MAKE) --no-print-directory test-programs
+	@SOAK=130 VIPERDB_BUILD=$(BUILD) prove --exec tools/run-test $(BUILD)/spec/engine/process_steps_test
+	@SOAK=10 VIPERDB_BUILD=$(BUILD) prove --timer --exec tools/run-test $(SOAK_TESTS)
 
 # Lint.
 

@@ -131,6 +131,7 @@ describe("A store is a table that", function()
     local before = db:stats().value_log_bytes
     assert.is_true(db:reclaim())
     assert.is_true(db:stats().value_log_bytes < before)
+    assert.equal(0, db:stats().reclaimable)
     for i = 1, 200 do assert.equal(i % 2 == 0 and "new " .. i or nil, db[i]) end
     db = reopened(db, path)
     assert.equal(100, #db)

@@ -276,6 +276,7 @@ function Store:sync() end
 ---@field key_log_live integer Of these, bytes in use.
 ---@field value_log_bytes integer Length of the value log.
 ---@field value_log_live integer Of these, bytes in use.
+---@field reclaimable integer Bytes of both logs that a reclaim would free.
 ---@field index_bytes integer Length of the index.
 ---@field index_slots integer Slots in use; deleted keys keep theirs until `reclaim`.
 ---@field index_load number Slots in use / slots there are.

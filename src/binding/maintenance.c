@@ -20,13 +20,21 @@ static void set_count(lua_State *L, const char *name, uint64_t count) {
   lua_setfield(L, -2, name);
 }
 
+/* What a reclaim would free. */
+static uint64_t dead_bytes(const vdb_stats *stats) {
+  uint64_t all = stats->key_log_bytes + stats->value_log_bytes;
+  uint64_t live = stats->key_log_live + stats->value_log_live;
+  return all > live ? all - live : 0;
+}
+
 static void push_stats(lua_State *L, const vdb_stats *stats) {
-  lua_createtable(L, 0, 13);
+  lua_createtable(L, 0, 14);
   set_count(L, "keys", stats->keys);
   set_count(L, "key_log_bytes", stats->key_log_bytes);
   set_count(L, "key_log_live", stats->key_log_live);
   set_count(L, "value_log_bytes", stats->value_log_bytes);
   set_count(L, "value_log_live", stats->value_log_live);
+  set_count(L, "reclaimable", dead_bytes(stats));
   set_count(L, "index_bytes", stats->index_bytes);
   set_count(L, "index_slots", stats->index_slots);
   set_count(L, "generation", stats->generation);
