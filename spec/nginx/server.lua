@@ -128,6 +128,16 @@ function server:connect()
   end
 end
 
+-- Asks on a new connection. A worker that is on its way out answers once on it and closes it: then another is asked.
+function server:ask(method, path)
+  while true do
+    local open = self:connect()
+    local answer = open:ask(method, path)
+    open:close()
+    if answer then return answer end
+  end
+end
+
 -- So many connections that half of them are with one worker and half with another. Those are free to say no to
 -- a connection that came just when they ended.
 function server:connect_evenly(count)

@@ -85,7 +85,7 @@ for _, open_in in ipairs({ "init_worker_by_lua", "init_by_lua" }) do
     it("count what they answered, and nothing else, over reloads", function()
       local numbers = count(1, function() service:reload() end)
       expect_one_to(#numbers, numbers)
-      assert.equal(tostring(#numbers), service:connect():ask("GET", "/keys/" .. clients.name).body)
+      assert.equal(tostring(#numbers), service:ask("GET", "/keys/" .. clients.name).body)
     end)
 
     it("count all they answered when one of them is killed", function()

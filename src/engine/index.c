@@ -105,6 +105,7 @@ vdb_status index_extend(hash_index *index, uint64_t blocks, vdb_error *error) {
       return error_system(error, "cannot extend %s, nothing was written", index->name);
     at += size;
   }
+  if (length > index->file_size) index->file_size = length;
   return VDB_OK;
 }
 

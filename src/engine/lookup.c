@@ -48,15 +48,18 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
   return status;
 }
 
-/* The value is fetched while the line is being read: the hint saves waiting for one memory access after the other. */
-static void prefetch(const store_view *view, uint64_t line, uint64_t value) {
+/*
+** The value is fetched while the line is being read: the hint saves waiting for one memory access after the other. The
+** first byte of each is loaded for good, since a mere prefetch is dropped where the page's address is not at hand.
+*/
+static void fetch_ahead(const store_view *view, uint64_t line, uint64_t value) {
   const log_file *keys = &view->key_log, *values = &view->value_log;
   if (value < values->size && values->size <= values->mapped) {
-    __builtin_prefetch(values->base + value);
+    (void)*(const volatile char *)(values->base + value);
     __builtin_prefetch(values->base + value + 64);
   }
   if (line + 128 < keys->size && keys->size <= keys->mapped) {
-    __builtin_prefetch(keys->base + line);
+    (void)*(const volatile char *)(keys->base + line);
     __builtin_prefetch(keys->base + line + 64);
     __builtin_prefetch(keys->base + line + 128);
   }
@@ -74,7 +77,7 @@ static vdb_status search(store_view *view, record_scratch *scratch, const char *
   found->exists = false;
   while (index_next(&found->probe, &found->line, &value)) {
     OS_STOP("candidate");
-    prefetch(view, found->line, value);
+    fetch_ahead(view, found->line, value);
     vdb_status status = view_read_line(view, found->line, &found->record, scratch, error);
     if (status != VDB_OK) return status;
     found->exists = found->record.key_size == size && memcmp(found->record.key, key, size) == 0;

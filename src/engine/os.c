@@ -34,10 +34,19 @@ static int real_status(int file, struct stat *status) {
   return fstat(file, status);
 }
 
+/* Populating a shared mapping maps its pages to be read; that they are to be written must be said apart (Linux 5.14). */
+static void populate(void *address, size_t size) {
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(address, size, MADV_POPULATE_WRITE) == 0) return;
+#endif
+  (void)madvise(address, size, MADV_WILLNEED); /* the pages are mapped one by one, then */
+}
+
 static void *real_map(int file, size_t size, off_t offset, os_map_kind kind) {
   int protection = kind == OS_MAP_READ ? PROT_READ : PROT_READ | PROT_WRITE;
-  int flags = kind == OS_MAP_WRITE_NOW ? MAP_SHARED | MAP_POPULATE : MAP_SHARED;
-  return mmap(NULL, size, protection, flags, file, offset);
+  void *address = mmap(NULL, size, protection, MAP_SHARED, file, offset);
+  if (address != MAP_FAILED && kind == OS_MAP_WRITE_NOW) populate(address, size);
+  return address;
 }
 
 /* Calls `visit` for each entry but . and .. until it returns false. */

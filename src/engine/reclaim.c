@@ -441,7 +441,7 @@ vdb_status vdb_reclaim(vdb_store *store, const vdb_reclaim_options *options, boo
 /* By itself ---------------------------------------------------------------------------------------------------- */
 
 #define TEND_NANOSECONDS 50000
-#define TEND_LEAST ((uint64_t)1024 * 1024) /* logs shorter than this are left alone */
+#define TEND_LEAST ((uint64_t)16 * 1024 * 1024) /* logs shorter than this are left alone */
 
 static bool worth_reclaiming(const vdb_store *store) {
   control_totals totals = *control_now(store->control.page);
