@@ -38,6 +38,7 @@ describe("A wrong argument raises", function()
     for _, sync in ipairs({ "never", 0, -1, math.huge, 0 / 0, "1", false }) do
       raises("'sync' must be", viperdb.open, path, { sync = sync })
     end
+    raises("'wait' must be", viperdb.open, path, { wait = 0 })
     raises("'readonly' must be", viperdb.open, path, { readonly = "yes" })
     raises("'functions' must be", viperdb.open, path, { functions = 1 })
     raises("'integers' must be", viperdb.open, path, { integers = "double" })

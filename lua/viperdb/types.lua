@@ -30,6 +30,8 @@ local viperdb = {}
 ---survives the process. "always": before the call returns; it survives power loss. A number: every so many
 ---seconds.
 ---@field sync? "os"|"always"|number
+---Seconds that a call may wait for other processes before it is `BUSY`: 5 if not given.
+---@field wait? number
 ---Never write to the folder, which must exist.
 ---@field readonly? boolean
 ---Functions may be stored and loaded: only for stores that you trust as you trust code.

@@ -344,6 +344,43 @@ static void test_files_that_are_no_files(void) {
   }
 }
 
+/* The user is asked for through the table, so that the test needs no second one. */
+static uid_t somebody_else(void) {
+  return geteuid() + 1;
+}
+
+static int stat_of_another_folder(int file, struct stat *status) {
+  int result = fstat(file, status);
+  if (S_ISDIR(status->st_mode)) status->st_uid += 2;
+  return result;
+}
+
+static void test_files_of_others(void) {
+  static const char *const names[] = {"db.klog", "db.vlog", "db.ctl", "db.index"};
+  os_table real = os;
+  for (size_t name = 0; name < sizeof names / sizeof *names; name++) {
+    const char *path = new_path();
+    vdb_store *store = open_store(path);
+    put_text(store, "a", "1");
+    close_store(store);
+    chmod(file_path(path, names[name]), 0666);
+    vdb_status status = vdb_open(path, NULL, &store, &last_error);
+    ok(status == VDB_UNSUPPORTED && store == NULL, "%s that everybody may write to is refused: %s",
+       names[name], status == VDB_OK ? "" : last_error.message);
+    vdb_close(store, NULL);
+    chmod(file_path(path, names[name]), 0600);
+    os.user = somebody_else;
+    store = open_store(path);
+    ok(store != NULL && holds(store, "a", "1"), "another user opens what belongs to the owner of the folder");
+    close_store(store);
+    os.status = stat_of_another_folder;
+    status = vdb_open(path, NULL, &store, &last_error);
+    ok(status == VDB_UNSUPPORTED && store == NULL, "but not what belongs to neither of them");
+    vdb_close(store, NULL);
+    os = real;
+  }
+}
+
 static void test_walk_and_close(void) {
   const char *path = new_path();
   vdb_store *store = open_store(path);
@@ -406,6 +443,7 @@ int main(void) {
   test_reader_behind_a_growing_log();
   test_opening_what_is_no_store();
   test_files_that_are_no_files();
+  test_files_of_others();
   test_walk_and_close();
   test_statistics();
   test_status_names();

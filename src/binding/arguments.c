@@ -127,7 +127,10 @@ static void read_integers(lua_State *L, int options, value_rules *rules) {
 static void read_open_field(lua_State *L, int options, const char *name, void *into) {
   const open_options *o = into;
   if (strcmp(name, "sync") == 0) read_sync(L, options, o->engine);
-  else if (strcmp(name, "readonly") == 0) o->engine->readonly = boolean_field(L, options, name);
+  else if (strcmp(name, "wait") == 0) {
+    if (!field_is_positive(L)) bad_field(L, options, name, "a number of seconds above 0");
+    o->engine->wait_seconds = lua_tonumber(L, -1);
+  } else if (strcmp(name, "readonly") == 0) o->engine->readonly = boolean_field(L, options, name);
   else if (strcmp(name, "functions") == 0) o->rules->functions = boolean_field(L, options, name);
   else if (strcmp(name, "integers") == 0) read_integers(L, options, o->rules);
   else if (strcmp(name, "reclaim") == 0) {
