@@ -58,7 +58,7 @@ static void fetch_ahead(const store_view *view, uint64_t line, uint64_t value) {
     (void)*(const volatile char *)(values->base + value);
     __builtin_prefetch(values->base + value + 64);
   }
-  if (line + 128 < keys->size && keys->size <= keys->mapped) {
+  if (line < keys->size && keys->size <= keys->mapped) {
     (void)*(const volatile char *)(keys->base + line);
     __builtin_prefetch(keys->base + line + 64);
     __builtin_prefetch(keys->base + line + 128);
