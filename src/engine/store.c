@@ -260,10 +260,28 @@ static vdb_status adopt(vdb_store *store, vdb_error *error) {
   return status;
 }
 
+/* Whoever gets the writers' lock finds the exchange finished, or its maker dead and the rest to do. */
+static vdb_status wait_for_exchange(vdb_store *store, vdb_error *error) {
+  control_page *page = store->control.page;
+  vdb_status status = control_lock(page, store->wait, error);
+  if (status != VDB_OK) return status;
+  if (atomic_load_explicit(&page->generation, memory_order_acquire) % 2 != 0)
+    status = store_repair(store, error);
+  control_unlock(page);
+  return status;
+}
+
+/*
+** While the files are being exchanged nobody writes, so a view of the generation before is as good as new. An older one
+** is not: this handle has missed an exchange, and what was written after that.
+*/
 static vdb_status follow(vdb_store *store, uint64_t generation, vdb_error *error) {
-  if (generation % 2 != 0 && store->view != NULL) return VDB_OK;
+  bool exchanging = generation % 2 != 0;
+  if (exchanging && store->view != NULL && store->view->generation == generation - 1) return VDB_OK;
+  vdb_status status = exchanging && !store->options.readonly ? wait_for_exchange(store, error) : VDB_OK;
+  if (status != VDB_OK) return status;
   store_view *fresh;
-  vdb_status status = view_open(store, &fresh, error);
+  status = view_open(store, &fresh, error);
   if (status != VDB_OK) return status;
   view_release(store->view);
   store->view = fresh;
