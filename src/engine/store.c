@@ -280,12 +280,7 @@ static vdb_status follow(vdb_store *store, uint64_t generation, vdb_error *error
   if (exchanging && store->view != NULL && store->view->generation == generation - 1) return VDB_OK;
   vdb_status status = exchanging && !store->options.readonly ? wait_for_exchange(store, error) : VDB_OK;
   if (status != VDB_OK) return status;
-  store_view *fresh;
-  status = view_open(store, &fresh, error);
-  if (status != VDB_OK) return status;
-  view_release(store->view);
-  store->view = fresh;
-  return VDB_OK;
+  return view_refresh(store, error);
 }
 
 vdb_status store_enter(vdb_store *store, vdb_error *error) {

@@ -64,6 +64,9 @@ void view_release(store_view *view);
 /* Opens the current generation's files. Waits for a reclaim that is just exchanging them. */
 vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error);
 
+/* Makes the store's view one of the current generation, if it isn't. */
+vdb_status view_refresh(vdb_store *store, vdb_error *error);
+
 /* store.c ----------------------------------------------------------------------------------------------------- */
 
 /* The start of every call: closed, forked, another generation? The store's view is current afterwards. */

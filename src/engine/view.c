@@ -90,3 +90,13 @@ vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error) {
     os.sleep(100 * 1000);
   }
 }
+
+vdb_status view_refresh(vdb_store *store, vdb_error *error) {
+  if (store->view != NULL && store->view->generation == generation_now(store)) return VDB_OK;
+  store_view *fresh;
+  vdb_status status = view_open(store, &fresh, error);
+  if (status != VDB_OK) return status;
+  view_release(store->view);
+  store->view = fresh;
+  return VDB_OK;
+}

@@ -53,17 +53,6 @@ static vdb_status clear_tails(const control_page *page, store_view *view, vdb_er
   return log_refill(&view->value_log, totals->value_log_end, atomic_load(&page->value_log_allocated), error);
 }
 
-static vdb_status refresh_view(vdb_store *store, vdb_error *error) {
-  uint64_t generation = atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
-  if (store->view != NULL && store->view->generation == generation) return VDB_OK;
-  store_view *fresh;
-  vdb_status status = view_open(store, &fresh, error);
-  if (status != VDB_OK) return status;
-  view_release(store->view);
-  store->view = fresh;
-  return VDB_OK;
-}
-
 /* A process that died between the commit point of a reclaim and its end left the rest to do. */
 static vdb_status finish_exchange(vdb_store *store, vdb_error *error) {
   swap_file swap;
@@ -75,7 +64,7 @@ static vdb_status finish_exchange(vdb_store *store, vdb_error *error) {
 vdb_status store_repair(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
   vdb_status status = finish_exchange(store, error);
-  if (status == VDB_OK) status = refresh_view(store, error);
+  if (status == VDB_OK) status = view_refresh(store, error);
   if (status == VDB_OK) status = index_repair(&store->view->index, error);
   if (status == VDB_OK) status = clear_tails(page, store->view, error);
   if (status == VDB_OK) status = store_replay(store, store->view, true, error);
@@ -90,7 +79,7 @@ static vdb_status make_current(vdb_store *store, vdb_error *error) {
   vdb_status status = sync_check_failed(page, error);
   if (status != VDB_OK) return status;
   bool broken = atomic_load(&page->unrepaired) != 0 || atomic_load(&page->generation) % 2 != 0;
-  return broken ? store_repair(store, error) : refresh_view(store, error);
+  return broken ? store_repair(store, error) : view_refresh(store, error);
 }
 
 vdb_status store_lock(vdb_store *store, vdb_error *error) {
