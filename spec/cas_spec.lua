@@ -1,32 +1,21 @@
 -- Calls that store a value only when the key is what it should be.
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local fails = helper.fails
 
 teardown(helper.clean)
 
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.is_string(message)
-  assert.equal(code, got)
-  return message
-end
-
 local db
 
-local function open_store()
+before_each(function()
   db = helper.store()
-end
+end)
 
-local function close_store()
+after_each(function()
   db:close()
-end
+end)
 
 describe("db:add and db:replace", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("store the one what is absent, the other what is there", function()
     assert.is_false(db:replace("k", 1))
     assert.is_nil(db.k)
@@ -83,9 +72,6 @@ describe("db:add and db:replace", function()
 end)
 
 describe("db:cas", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("replaces the value only when it is the old one", function()
     db.k = "one"
     assert.is_false(db:cas("k", "two", "three"))

@@ -1,47 +1,31 @@
 local core = require("viperdb.core")
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local class_name, fails, new_class = helper.class_name, helper.fails, helper.new_class
 
 teardown(helper.clean)
 
-local count = 0
+local db, path
 
--- Names are registered for as long as the program runs, so every test has its own.
-local function fresh_name()
-  count = count + 1
-  return "Class with functions " .. count
-end
+before_each(function()
+  db, path = helper.store()
+end)
 
--- A metatable that is registered, and its name.
-local function new_class(hooks)
-  local class, name = {}, fresh_name()
-  class.__index = class
-  viperdb.register(name, class, hooks)
-  return class, name
-end
-
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.equal(code, got)
-  return message
-end
+after_each(function()
+  db:close()
+end)
 
 describe("An object whose dump function fails", function()
-  local db
   local plain
   local class = new_class({ dump = function() return plain() end, load = function(v) return v end })
 
   before_each(function()
-    db = helper.store()
     db.key = "as it was"
   end)
 
   after_each(function()
     assert.equal("as it was", db.key)
     assert.equal(1, #db)
-    db:close()
   end)
 
   local function set(object)
@@ -90,7 +74,6 @@ describe("An object whose dump function fails", function()
     assert.is_false(done)
     assert.matches("yield", message)
   end)
-
 end)
 
 describe("A dump function that changes what is stored", function()
@@ -139,16 +122,6 @@ describe("A dump function that changes what is stored", function()
 end)
 
 describe("The functions of a class", function()
-  local db, path
-
-  before_each(function()
-    db, path = helper.store()
-  end)
-
-  after_each(function()
-    db:close()
-  end)
-
   it("can use the store that they work for", function()
     local class
     class = new_class({
@@ -234,7 +207,7 @@ describe("The functions of a class", function()
         dump = function()
           collectgarbage()
           viperdb.register(name, class, hooks(version + 1))
-          viperdb.register(fresh_name(), {})
+          viperdb.register(class_name(), {})
           return { version }
         end,
         load = function(value)

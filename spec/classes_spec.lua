@@ -2,24 +2,19 @@ local core = require("viperdb.core")
 local difference = require("spec.same").difference
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local class_name, fails, new_class = helper.class_name, helper.fails, helper.new_class
 
 teardown(helper.clean)
 
-local count = 0
+local db, path
 
--- Names are registered for as long as the program runs, so every test has its own.
-local function fresh_name()
-  count = count + 1
-  return "Class " .. count
-end
+before_each(function()
+  db, path = helper.store()
+end)
 
--- A metatable that is registered, and its name.
-local function new_class(hooks)
-  local class, name = {}, fresh_name()
-  class.__index = class
-  viperdb.register(name, class, hooks)
-  return class, name
-end
+after_each(function()
+  db:close()
+end)
 
 -- Hooks that store the fields as a list of name and value.
 local function list_hooks(class_of)
@@ -43,14 +38,6 @@ local function new_listed_class()
   return class
 end
 
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.equal(code, got)
-  return message
-end
-
 describe("viperdb.register", function()
   local function raises(expected, ...)
     assert.matches(expected, helper.error_of(viperdb.register, ...), 1, true)
@@ -65,19 +52,19 @@ describe("viperdb.register", function()
   end)
 
   it("wants a metatable", function()
-    raises("table expected", fresh_name())
-    raises("table expected", fresh_name(), "metatable")
+    raises("table expected", class_name())
+    raises("table expected", class_name(), "metatable")
   end)
 
   it("wants both functions or none", function()
     local f = function() end
-    raises("table expected", fresh_name(), {}, f)
-    raises("come together", fresh_name(), {}, { dump = f })
-    raises("come together", fresh_name(), {}, { load = f })
-    raises("must be functions", fresh_name(), {}, { dump = f, load = "f" })
-    raises("'dump' and 'load'", fresh_name(), {}, { dump = f, load = f, store = f })
-    raises("'dump' and 'load'", fresh_name(), {}, { f })
-    viperdb.register(fresh_name(), {}, {})
+    raises("table expected", class_name(), {}, f)
+    raises("come together", class_name(), {}, { dump = f })
+    raises("come together", class_name(), {}, { load = f })
+    raises("must be functions", class_name(), {}, { dump = f, load = "f" })
+    raises("'dump' and 'load'", class_name(), {}, { dump = f, load = f, store = f })
+    raises("'dump' and 'load'", class_name(), {}, { f })
+    viperdb.register(class_name(), {}, {})
   end)
 
   it("refuses a second metatable under one name, and tells the name", function()
@@ -87,18 +74,18 @@ describe("viperdb.register", function()
 
   it("refuses a second name of one metatable, and tells the first", function()
     local class, name = new_class()
-    raises('already registered as "' .. name .. '"', fresh_name(), class)
+    raises('already registered as "' .. name .. '"', class_name(), class)
   end)
 
   it("refuses what a JSON library marks its tables with", function()
     local loaded, marker = package.loaded.cjson, {}
     package.loaded.cjson = { array_mt = marker }
-    raises("marker of a JSON library", fresh_name(), marker)
+    raises("marker of a JSON library", class_name(), marker)
     package.loaded.cjson = loaded
   end)
 
   it("registers nothing when it raises", function()
-    local class, name = {}, fresh_name()
+    local class, name = {}, class_name()
     raises("come together", name, class, { dump = print })
     viperdb.register(name, {})
     raises("another metatable", name, class)
@@ -125,16 +112,6 @@ describe("viperdb.register", function()
 end)
 
 describe("An object of a registered class", function()
-  local db, path
-
-  before_each(function()
-    db, path = helper.store()
-  end)
-
-  after_each(function()
-    db:close()
-  end)
-
   -- The value after a way through the files.
   local function stored(value)
     db.key = value
@@ -166,7 +143,7 @@ describe("An object of a registered class", function()
       class[name] = function() asked[#asked + 1] = name end
     end
     class.__metatable = "locked"
-    viperdb.register(fresh_name(), class)
+    viperdb.register(class_name(), class)
     local object = stored(setmetatable({ 1, 2, name = "x" }, class))
     assert.equal("locked", getmetatable(object))
     assert.equal(1, rawget(object, 1))
@@ -235,7 +212,7 @@ describe("An object of a registered class", function()
 
   it("may be a userdata, when it has functions", function()
     local class = getmetatable(io.stdout)
-    local name = fresh_name()
+    local name = class_name()
     viperdb.register(name, class)
     assert.matches("^value%[1%] is a userdata of a class without a dump function",
       fails("TYPE", db:set("key", { io.stdout })))
@@ -257,16 +234,6 @@ describe("An object of a registered class", function()
 end)
 
 describe("An object that can't be read", function()
-  local db, path
-
-  before_each(function()
-    db, path = helper.store()
-  end)
-
-  after_each(function()
-    db:close()
-  end)
-
   it("is the error UNSUPPORTED where its class is unknown, and names it", function()
     helper.run([[
       local Account = {}

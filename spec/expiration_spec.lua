@@ -3,26 +3,26 @@ local viperdb = require("viperdb")
 
 teardown(helper.clean)
 
+local db, path
+
+before_each(function()
+  db, path = helper.store()
+end)
+
+after_each(function()
+  db:close()
+end)
+
+local function reopen()
+  db:close()
+  db = assert(viperdb.open(path))
+end
+
 local function milliseconds(seconds_from_now)
   return (os.time() + seconds_from_now) * 1000
 end
 
 describe("A key with an expiration", function()
-  local db, path
-
-  before_each(function()
-    db, path = helper.store()
-  end)
-
-  after_each(function()
-    db:close()
-  end)
-
-  local function reopen()
-    db:close()
-    db = assert(viperdb.open(path))
-  end
-
   it("is there before it", function()
     assert.is_true(db:set("later", 1, { ttl = 60 }))
     assert.is_true(db:set_with_expiration("as the original", 2, milliseconds(60)))
@@ -108,7 +108,6 @@ end)
 
 describe("A key without an expiration", function()
   it("has endless time left", function()
-    local db = helper.store()
     db.key = 1
     assert.equal(math.huge, db:ttl("key"))
     assert.is_true(db:expire("key", math.huge))
@@ -116,18 +115,15 @@ describe("A key without an expiration", function()
     assert.equal(math.huge, db:ttl("copy"))
     assert.is_true(db:set("moment", 1, { expiration = math.huge }))
     assert.equal(math.huge, db:ttl("moment"))
-    db:close()
   end)
 end)
 
 describe("An absent key", function()
   it("has no time left and can't be given any", function()
-    local db = helper.store()
     assert.is_nil(db:ttl("absent"))
     assert.equal(1, select("#", db:ttl("absent")))
     assert.is_false(db:expire("absent", 60))
     assert.is_false(db:persist("absent"))
     assert.equal(0, #db)
-    db:close()
   end)
 end)

@@ -1,4 +1,4 @@
--- helper: temporary folders, other Lua processes, and what Lua itself lacks for the specs.
+-- helper: what the specs share: temporary folders and stores, other Lua processes, classes, and what Lua itself lacks.
 local helper = {}
 
 local root
@@ -94,9 +94,33 @@ function helper.error_of(f, ...)
   return tostring(message)
 end
 
+-- What a call on a store returned is a failure with this code. Returns its message.
+function helper.fails(code, ...)
+  local result, message, got = ...
+  if result == nil and type(message) == "string" and got == code then return message end
+  error(("the code %s was expected, the call returned %s, %s, %s"):format(code, tostring(result),
+    tostring(message), tostring(got)), 2)
+end
+
 -- "integer" and "float" where this Lua tells them apart.
 function helper.type_of(value)
   return math.type and math.type(value) or type(value)
+end
+
+local classes = 0
+
+-- Names of classes are registered for as long as the program runs, so every test has its own.
+function helper.class_name()
+  classes = classes + 1
+  return "Class " .. classes
+end
+
+-- A metatable that is registered, and its name.
+function helper.new_class(hooks)
+  local class, name = {}, helper.class_name()
+  class.__index = class
+  require("viperdb").register(name, class, hooks)
+  return class, name
 end
 
 -- Makes garbage that calls the function when it is collected.

@@ -1,32 +1,21 @@
 -- Transactions: what is read, written, tried again and rolled back.
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local fails = helper.fails
 
 teardown(helper.clean)
 
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.is_string(message)
-  assert.equal(code, got)
-  return message
-end
-
 local db, path
 
-local function open_store()
+before_each(function()
   db, path = helper.store()
-end
+end)
 
-local function close_store()
+after_each(function()
   db:close()
-end
+end)
 
 describe("A transaction", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("writes when its function returns", function()
     local other = assert(viperdb.open(path))
     db.gone = 1
@@ -183,9 +172,6 @@ describe("A transaction", function()
 end)
 
 describe("A transaction that meets a write of others", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("is forgotten, and its function called again", function()
     local other = assert(viperdb.open(path))
     db.n = 1
@@ -282,9 +268,6 @@ describe("A transaction that meets a write of others", function()
 end)
 
 describe("A transaction whose function raises", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("writes nothing, and the error passes", function()
     local problem = { "problem" }
     db.a = 1

@@ -1,32 +1,21 @@
 -- What can be done with tx and with the store inside a transaction, and what can't.
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local fails = helper.fails
 
 teardown(helper.clean)
 
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.is_string(message)
-  assert.equal(code, got)
-  return message
-end
-
 local db, path
 
-local function open_store()
+before_each(function()
   db, path = helper.store()
-end
+end)
 
-local function close_store()
+after_each(function()
   db:close()
-end
+end)
 
 describe("A transaction's tx", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("is refused when it is over", function()
     local kept
     db:transaction(function(tx) kept = tx end)
@@ -114,9 +103,6 @@ describe("A transaction's tx", function()
 end)
 
 describe("In a transaction", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("another one of the same handle is refused, and of another handle is not", function()
     local other = assert(viperdb.open(path))
     db:transaction(function(tx)

@@ -1,36 +1,25 @@
 -- Calls that change a value: nothing that others write is lost between reading and writing.
 local helper = require("spec.helper")
 local viperdb = require("viperdb")
+local fails = helper.fails
 
 teardown(helper.clean)
 
--- The call fails with this code and a message, which is returned.
-local function fails(code, ...)
-  local result, message, got = ...
-  assert.is_nil(result)
-  assert.is_string(message)
-  assert.equal(code, got)
-  return message
-end
-
 local db, path
 
-local function open_store()
+before_each(function()
   db, path = helper.store()
-end
+end)
 
-local function close_store()
+after_each(function()
   db:close()
-end
+end)
 
 local function one_more(n)
   return (n or 0) + 1
 end
 
 describe("db:update", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("stores and returns what the function makes of the value", function()
     db.n = 41
     assert.equal(42, db:update("n", one_more))
@@ -248,9 +237,6 @@ describe("db:update", function()
 end)
 
 describe("db:incr", function()
-  before_each(open_store)
-  after_each(close_store)
-
   it("adds one, or what it is told", function()
     assert.equal(1, db:incr("n"))
     assert.equal(2, db:incr("n"))
