@@ -370,11 +370,11 @@ static void test_bits_of_logs(void) {
 
 static void test_bits_of_the_control_page(void) {
   start_counting();
-  int wrong = flip_bits(&closed, false, ALL, CONTROL, sizeof(control_page), 1, LAST_STATE);
+  int wrong = flip_bits(&closed, false, ALL, CONTROL, sizeof(control_page), 1, WHOLE);
   ok(wrong == 0 && refused == 0, "each bit of the control page of a closed store is flipped: %d open",
      opened);
   start_counting();
-  wrong = flip_bits(&killed, true, ALL, CONTROL, sizeof(control_page), 1, LAST_STATE);
+  wrong = flip_bits(&killed, true, ALL, CONTROL, sizeof(control_page), 1, WHOLE);
   ok(wrong == 0, "each bit of that which a killed process left: %d open, %d are refused", opened, refused);
 }
 

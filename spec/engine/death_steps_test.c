@@ -359,19 +359,24 @@ static int reclaim_with_stops(void *context) {
 }
 
 static void test_opening_readonly_during_an_exchange(void) {
+  vdb_store *readers[8] = {0};
   int status, wrong = 0, stops = 0;
   prepare(BEFORE);
   pid_t child = start_child(reclaim_with_stops, NULL);
-  while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
-    stops++;
-    vdb_store *reader = open_and_wake(child);
+  while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) && stops < 8) {
+    vdb_store *reader = open_with(path, (vdb_options){.readonly = true});
     if (reader == NULL || !keys_are_there(reader, BEFORE)) wrong++;
-    if (put_text(witness, "later", "1") != VDB_OK || reader == NULL || !holds(reader, "later", "1")) wrong++;
-    vdb_close(reader, NULL);
-    if (delete_text(witness, "later") != VDB_OK) wrong++;
+    readers[stops++] = reader;
+    kill(child, SIGCONT);
   }
-  ok(stops > 0 && wrong == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0,
-     "who opens read-only while files are being exchanged waits for it, and follows");
+  if (put_text(witness, "later", "1") != VDB_OK) wrong++;
+  for (int i = 0; i < stops; i++) {
+    if (readers[i] == NULL || !holds(readers[i], "later", "1")) wrong++;
+    vdb_close(readers[i], NULL);
+  }
+  ok(stops == 4 && wrong == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+     "who opens read-only while files are being exchanged, and their exchanger is stopped, reads and "
+     "follows");
   close_store(witness);
 }
 
@@ -379,6 +384,40 @@ static void test_opening_readonly_during_an_exchange(void) {
 static int no_sync(int file) {
   (void)file;
   return 0;
+}
+
+static void die_when_one_is_renamed(const char *name) {
+  if (strcmp(name, "renamed") == 0) raise(SIGKILL);
+}
+
+static int reclaim_and_die(void *context) {
+  (void)context;
+  vdb_store *store = open_store(path);
+  os.step = die_when_one_is_renamed;
+  return reclaim(store) ? 0 : 1;
+}
+
+static bool refuses_to_open(void) {
+  vdb_store *store;
+  vdb_status status = vdb_open(path, NULL, &store, &last_error);
+  vdb_close(store, NULL);
+  return status == VDB_CORRUPT && strstr(last_error.message, "db.vlog.new is missing") != NULL;
+}
+
+/* The old value log would be taken for the one that the new key log goes with. */
+static void test_missing_new_file(void) {
+  char kept[700];
+  prepare(BEFORE);
+  close_store(witness);
+  ok(in_child(reclaim_and_die, NULL) == -SIGKILL && has_file(path, "db.vlog.new"),
+     "one of the logs is renamed");
+  snprintf(kept, sizeof kept, "%s", file_path(path, "kept"));
+  bool moved = rename(file_path(path, "db.vlog.new"), kept) == 0;
+  ok(moved && refuses_to_open() && refuses_to_open(), "without the other new log the store is refused");
+  moved = rename(kept, file_path(path, "db.vlog.new")) == 0;
+  witness = open_store(path);
+  ok(moved && keys_are_there(witness, BEFORE) && is_sound(witness), "with it nothing is lost");
+  close_store(witness);
 }
 
 int main(void) {
@@ -390,5 +429,6 @@ int main(void) {
   test_stopped_writer();
   test_reader_that_came_in_the_middle();
   test_opening_readonly_during_an_exchange();
+  test_missing_new_file();
   return done_testing();
 }

@@ -65,7 +65,9 @@ static int faulty_sync(int file) {
 
 static int faulty_sync_folder(int folder) {
   (void)folder;
-  return fails("sync_folder") ? -1 : 0;
+  if (!fails("sync_folder")) return 0;
+  sync_failed = true;
+  return -1;
 }
 
 static void *faulty_map(int file, size_t size, off_t offset, os_map_kind kind) {

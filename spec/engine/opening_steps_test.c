@@ -43,37 +43,66 @@ static void test_lines_are_not_read(void) {
   expect_unread("a clean close");
 }
 
-static vdb_store *idle;
-static int old_values, asked;
+/* One handle for each step of an exchange, which has missed the exchange before. */
+#define STEPS 8
+static vdb_store *idle[STEPS];
+static int asked, wrong;
 
-static void ask_idle(const char *name) {
-  vdb_key key = text_key("a");
+static bool sees_the_new(vdb_store *store) {
+  vdb_walk *walk;
+  vdb_key key;
   vdb_value value;
-  if (strcmp(name, "odd") != 0 && strcmp(name, "renamed") != 0) return;
-  asked++;
-  if (vdb_get(idle, &key, &value, &last_error) != VDB_OK) return;
-  old_values += value.size != 3 || memcmp(value.bytes, "new", 3) != 0;
+  int keys = 0;
+  if (store == NULL || !holds(store, "a", "new") || !holds(store, "b", "new")) return false;
+  if (vdb_walk_begin(store, &walk, &last_error) != VDB_OK) return false;
+  while (vdb_walk_next(walk, &key, &value, &last_error) == VDB_OK)
+    keys += value.size == 3 && memcmp(value.bytes, "new", 3) == 0;
+  vdb_walk_end(walk);
+  return keys == 2;
 }
 
-/* It may be told to wait: the one that exchanges the files stands still while it asks. */
-static void test_handle_that_missed_an_exchange(void) {
+static bool opens_and_sees(bool readonly) {
+  vdb_store *store = open_with(path, (vdb_options){.wait_seconds = 0.01, .readonly = readonly});
+  bool right = sees_the_new(store);
+  vdb_close(store, NULL);
+  return right;
+}
+
+static void ask(const char *name) {
+  static const char *const names[] = {"swap", "odd", "renamed", "even"};
+  bool named = false;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) named = named || strcmp(name, names[i]) == 0;
+  if (!named || asked == STEPS) return;
+  wrong += !sees_the_new(idle[asked++]);
+  wrong += !opens_and_sees(false);
+  wrong += !opens_and_sees(true);
+}
+
+/* Nobody waits: the one that exchanges the files stands still, holding the lock, while the others read. */
+static void test_reading_during_an_exchange(void) {
   path = new_path();
   vdb_store *store = open_store(path);
-  idle = open_with(path, (vdb_options){.wait_seconds = 0.01});
+  for (int i = 0; i < STEPS; i++) idle[i] = open_with(path, (vdb_options){.wait_seconds = 0.01});
   put_text(store, "a", "old");
-  ok(holds(idle, "a", "old") && reclaim(store), "a handle rests while the files are exchanged");
+  ok(holds(idle[0], "a", "old") && reclaim(store), "handles rest while the files are exchanged");
   put_text(store, "a", "new");
-  os.step = ask_idle;
-  ok(reclaim(store) && asked > 0 && old_values == 0,
-     "during the next exchange it doesn't read what was before the first");
+  put_text(store, "b", "new");
+  os.step = ask;
+  ok(reclaim(store) && asked == 6, "they are asked at each step of the next exchange");
+  ok(wrong == 0, "at once they, and who opens the store then, read what is there now");
   watch_steps(0, NULL);
-  ok(holds(idle, "a", "new"), "and afterwards reads what is there");
-  close_store(idle);
+  bool right = true;
+  for (int i = 0; i < STEPS; i++) {
+    const char *text = i % 2 == 0 ? "one" : "two";
+    right = right && put_text(idle[i], "b", text) == VDB_OK && holds(store, "b", text);
+    right = close_store(idle[i]) && right;
+  }
+  ok(right, "and afterwards write to the same files as everybody");
   close_store(store);
 }
 
 int main(void) {
   test_lines_are_not_read();
-  test_handle_that_missed_an_exchange();
+  test_reading_during_an_exchange();
   return done_testing();
 }

@@ -148,12 +148,9 @@ vdb_status vdb_check(vdb_store *store, vdb_report report, void *context, uint64_
 
 /* An interrupted reclaim may have left one of the logs, or both, under its new name. */
 static vdb_status open_log(int folder, log_file *log, const char *new_name, bool swapped, vdb_error *error) {
-  const char *name = log->name;
   struct stat status;
-  log->name = new_name;
-  vdb_status result = swapped ? log_open(log, folder, O_RDONLY, &status, NULL) : VDB_ABSENT;
-  log->name = name;
-  if (result != VDB_OK) result = log_open(log, folder, O_RDONLY, &status, error);
+  vdb_status result = swapped ? log_open_renamed(log, folder, new_name, O_RDONLY, &status, error)
+                              : log_open(log, folder, O_RDONLY, &status, error);
   return result == VDB_OK ? log_cover(log, log->size, error) : result;
 }
 
@@ -174,6 +171,25 @@ static vdb_status open_target(const char *target, vdb_store **store, vdb_error *
     return error_set(error, VDB_CONFLICT, "%s holds a store already: name a new folder for the repaired one",
                      target);
   return status;
+}
+
+/*
+** Where the last line ends: behind that is filler, if the store was not closed. It must not be looked at in the mapping,
+** as who has the store open may cut it off when closing.
+*/
+static vdb_status find_end(const log_file *log, uint64_t *end, vdb_error *error) {
+  char block[4096];
+  ssize_t used = 0;
+  for (*end = log->size; *end > 0 && used == 0;) {
+    size_t size = *end < sizeof block ? (size_t)*end : sizeof block;
+    *end -= size;
+    used = os.read(log->file, block, size, (off_t)*end);
+    if (used < 0) return error_system(error, "cannot read %s", log->name);
+    while (used > 0 && block[used - 1] == log->filler) used--;
+  }
+  *end += (uint64_t)used;
+  if (used > 0 && *end < log->size) ++*end; /* its own newline */
+  return VDB_OK;
 }
 
 /* Whether the lines of a batch that begins here are all intact; *end is where it ends, or where that is seen. */
@@ -247,7 +263,7 @@ vdb_status vdb_repair(const char *path, const char *target, vdb_report report, v
   inspection look = {.view = view_new(), .report = report, .context = context};
   if (look.view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
   vdb_status status = open_source(path, look.view, error);
-  look.end = look.view->key_log.size;
+  if (status == VDB_OK) status = find_end(&look.view->key_log, &look.end, error);
   if (status == VDB_OK) status = copy_to(&look, target, error);
   view_release(look.view);
   record_scratch_free(&look.scratch);

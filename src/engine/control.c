@@ -29,7 +29,8 @@
 **
 ** The page outlives processes and, as a file, machines. The first opener (nobody else has the store open, which the
 ** kernel's locks tell) therefore makes the mutexes anew and believes nothing else in the page that it can't check
-** against the files; recover.c says what it checks.
+** against the files; recover.c says what it checks. The totals, by which a repair clears what lies behind the logs' ends,
+** carry a checksum: damaged ones make the page unusable, and the store is read in from its logs.
 */
 #define _GNU_SOURCE
 
@@ -114,11 +115,24 @@ void control_close(control_handle *control) {
   control_init(control);
 }
 
+static uint32_t totals_check(const control_totals *totals) {
+  return crc32_update(0, totals, offsetof(control_totals, check));
+}
+
+static void store_totals(control_totals *slot, const control_totals *totals) {
+  *slot = *totals;
+  slot->check = totals_check(totals);
+}
+
+static bool totals_count(const control_totals *totals, uint64_t committed) {
+  return totals->committed == committed && totals->check == totals_check(totals);
+}
+
 /* Writers may be at work: a `committed` that is an old one by the time the totals are looked at says nothing. */
 static bool has_totals(const control_page *page) {
   for (;;) {
     uint64_t committed = atomic_load_explicit(&page->committed, memory_order_acquire);
-    if (page->totals[0].committed == committed || page->totals[1].committed == committed) return true;
+    if (totals_count(&page->totals[0], committed) || totals_count(&page->totals[1], committed)) return true;
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&page->committed, memory_order_relaxed) == committed) return false;
   }
@@ -156,10 +170,15 @@ void control_reset(control_page *page, uint64_t generation) {
   atomic_store_explicit(&page->generation, generation, memory_order_release);
   memset(bytes, 0, before);
   memset(bytes + after, 0, CONTROL_SIZE - after);
+  store_totals(&page->totals[0], &(control_totals){0});
   page->version = VERSION;
   page->layout = LAYOUT;
   atomic_store_explicit(&page->state, CONTROL_OPEN, memory_order_release);
   memcpy(page->magic, MAGIC, sizeof page->magic);
+}
+
+void control_fail(control_page *page) {
+  atomic_store_explicit(&page->failed, errno != 0 ? (uint32_t)errno : EIO, memory_order_release);
 }
 
 vdb_status control_sync(control_handle *control, vdb_error *error) {
@@ -281,7 +300,7 @@ const control_totals *control_now(const control_page *page) {
 }
 
 void control_commit(control_page *page, const control_totals *next) {
-  page->totals[1 - which(page)] = *next;
+  store_totals(&page->totals[1 - which(page)], next);
   OS_STEP("totals");
   atomic_store_explicit(&page->value_log_end, next->value_log_end, memory_order_release);
   atomic_store_explicit(&page->committed, next->committed, memory_order_release);
@@ -291,11 +310,11 @@ void control_commit(control_page *page, const control_totals *next) {
 /* At every moment one of the two belongs to `committed`: somebody may be opening the store. */
 void control_place(control_page *page, const control_totals *totals) {
   unsigned old = which(page);
-  page->totals[1 - old] = *totals;
+  store_totals(&page->totals[1 - old], totals);
   atomic_store_explicit(&page->value_log_end, totals->value_log_end, memory_order_release);
   atomic_store_explicit(&page->committed, totals->committed, memory_order_release);
   atomic_thread_fence(memory_order_seq_cst);
-  page->totals[old] = *totals;
+  store_totals(&page->totals[old], totals);
 }
 
 static uint32_t mark_check(const control_mark *mark) {

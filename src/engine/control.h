@@ -35,6 +35,7 @@ typedef struct control_totals {
   uint64_t keys;           /* keys whose newest line is a `set` */
   uint64_t key_log_live;   /* bytes of those lines */
   uint64_t value_log_live; /* bytes of their values */
+  uint32_t check;          /* in the page: CRC-32 of the fields above */
 } control_totals;
 
 /* Everything before these lengths is on the disk. */
@@ -112,6 +113,9 @@ void control_init(control_handle *control);
 ** is none that could be used. The page may hold anything: see control_usable.
 */
 vdb_status control_open(control_handle *control, int folder, bool readonly, vdb_error *error);
+
+/* A sync has just failed, and errno says why: nobody may write any more. */
+void control_fail(control_page *page);
 
 /* Gets the page itself onto the disk. */
 vdb_status control_sync(control_handle *control, vdb_error *error);

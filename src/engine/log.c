@@ -39,6 +39,15 @@ vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, v
   return VDB_OK;
 }
 
+vdb_status log_open_renamed(log_file *log, int folder, const char *new_name, int flags, struct stat *status,
+                            vdb_error *error) {
+  log->file = os_open_regular(folder, new_name, flags, status);
+  if (log->file < 0 && errno == ENOENT) return log_open(log, folder, flags, status, error);
+  if (log->file < 0) return error_open(error, new_name);
+  log->size = (uint64_t)status->st_size;
+  return VDB_OK;
+}
+
 static void drop_window(log_file *log) {
   if (log->window != NULL) os.unmap(log->window, log->window_size);
   log->window = NULL;

@@ -42,6 +42,10 @@ void log_init(log_file *log, const char *name, char filler);
 /* Opens `name` in the folder; *status is its fstat. `flags` as open(2). On failure the log stays closed. */
 vdb_status log_open(log_file *log, int folder, int flags, struct stat *status, vdb_error *error);
 
+/* The same for a log that has `new_name` until it is renamed, which may have happened already. */
+vdb_status log_open_renamed(log_file *log, int folder, const char *new_name, int flags, struct stat *status,
+                            vdb_error *error);
+
 /* Unmaps and closes; a closed log is fine. */
 void log_close(log_file *log);
 

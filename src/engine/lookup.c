@@ -45,6 +45,7 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
                      KEY_LOG_NAME " line at byte %llu holds something that this version can't read",
                      (unsigned long long)line);
   if (status == VDB_NO_MEMORY) return error_set(error, status, "out of memory");
+  if (entry->type == RECORD_DEL && !record_intact(entry, "")) return bad_line(line, error);
   return status;
 }
 
@@ -126,4 +127,11 @@ vdb_status view_read_value(store_view *view, uint64_t line, const record *entry,
   }
   *bytes = entry->value_size > 0 ? log->base + entry->offset : "";
   return record_intact(entry, *bytes) ? VDB_OK : bad_value(line, entry, error);
+}
+
+/* A damaged line must not pass for one that has expired. */
+vdb_status view_check_expired(store_view *view, uint64_t line, const record *entry, vdb_error *error) {
+  const char *bytes;
+  vdb_status status = view_read_value(view, line, entry, &bytes, error);
+  return status == VDB_OK ? VDB_ABSENT : status;
 }

@@ -226,14 +226,17 @@ static vdb_status collect_line(reclaim_job *job, vdb_error *error) {
   if (status != VDB_OK) return status;
   uint64_t line = job->position;
   job->position += entry.line_size;
-  if (!record_alive(&entry)) return VDB_OK;
+  if (entry.type == RECORD_DEL) return VDB_OK;
   status = add_line(job, line, &entry, error);
   if (status != VDB_OK) return status;
   bool newest;
   const live_line *added = &job->lines[job->count - 1];
   status = is_newest(job, key_of(job, added), added->key_size, line, &newest, error);
-  if (!newest) job->count--;
-  return status;
+  if (newest && record_alive(&entry)) return VDB_OK;
+  job->count--;
+  if (!newest) return status;
+  status = view_check_expired(job->source, line, &entry, error);
+  return status == VDB_ABSENT ? VDB_OK : status;
 }
 
 static int by_key(const void *context, const void *left, const void *right) {
@@ -341,6 +344,15 @@ static vdb_status sync_target(reclaim_job *job, vdb_error *error) {
   return status == VDB_OK ? log_sync(&job->target.view->key_log, error) : status;
 }
 
+static vdb_status name_logs(const store_view *view, swap_file *swap, vdb_error *error) {
+  struct stat key_log, value_log;
+  if (os.status(view->key_log.file, &key_log) != 0 || os.status(view->value_log.file, &value_log) != 0)
+    return error_system(error, "cannot ask for the inodes of the new logs");
+  swap->key_log_inode = (uint64_t)key_log.st_ino;
+  swap->value_log_inode = (uint64_t)value_log.st_ino;
+  return VDB_OK;
+}
+
 static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
   reclaim_job *job = store->reclaim;
   store_view *view = job->target.view;
@@ -350,7 +362,8 @@ static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
   if (status != VDB_ABSENT) return status;
   swap_file swap = {
       .generation = view->generation, .totals = *control_now(job->target.control.page), .time = os_now()};
-  status = log_cut(&view->key_log, swap.totals.committed, error);
+  status = name_logs(view, &swap, error);
+  if (status == VDB_OK) status = log_cut(&view->key_log, swap.totals.committed, error);
   if (status == VDB_OK) status = log_cut(&view->value_log, swap.totals.value_log_end, error);
   if (status == VDB_OK) status = sync_target(job, error);
   if (status == VDB_OK) status = swap_write(store->folder, &swap, error);

@@ -95,7 +95,7 @@ static vdb_status finish_reclaim(vdb_store *store, const char *boot, vdb_error *
   if (status != VDB_OK) return status;
   if (control_usable(page) && boot[0] != '\0' && strcmp(boot, page->boot) == 0)
     return swap_finish(store->folder, &store->control, &swap, store->wait, error);
-  return swap_finish_files(store->folder, error);
+  return swap_finish_files(store->folder, &swap, error);
 }
 
 /* Going on ----------------------------------------------------------------------------------------------------- */

@@ -98,7 +98,8 @@ vdb_status vdb_snapshot_get(vdb_snapshot *snapshot, const vdb_key *key, vdb_valu
   vdb_status status = store_key_text(store, key, &size, error);
   if (status == VDB_OK) status = snapshot_find(snapshot, store->key_text, size, &line, &entry, error);
   if (status != VDB_OK) return status;
-  if (!record_alive(&entry)) return VDB_ABSENT;
+  if (entry.type == RECORD_DEL) return VDB_ABSENT;
+  if (!record_alive(&entry)) return view_check_expired(snapshot->view, line, &entry, error);
   if (value == NULL) return VDB_OK;
   status = view_read_value(snapshot->view, line, &entry, &bytes, error);
   if (status != VDB_OK) return status;

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "swap.h"
 
 #define DEFAULT_WAIT_SECONDS 5.0
 
@@ -64,8 +63,7 @@ static vdb_status open_joined(vdb_store *store, vdb_error *error) {
     return error_set(error, VDB_UNSUPPORTED,
                      CONTROL_NAME " was replaced, or another version of ViperDB has the "
                                   "store open: close it in all processes first");
-  bool broken = atomic_load(&page->unrepaired) != 0 || atomic_load(&page->generation) % 2 != 0;
-  if (!broken) return view_open(store, &store->view, error);
+  if (atomic_load(&page->unrepaired) == 0) return view_refresh(store, error);
   status = control_lock(page, store->wait, error);
   if (status != VDB_OK) return status;
   status = store_repair(store, error);
@@ -100,40 +98,23 @@ static bool applied_soon(const control_page *page) {
 
 /*
 ** Whether a read-only handle may use the shared page and index as they are, and so follow what writers do. After an
-** unclean end in another boot the logs and the index may not fit together.
+** unclean end in another boot the logs and the index may not fit together. While files are being exchanged nobody writes.
 */
 static bool page_in_order(const control_page *page) {
-  if (!control_usable(page) || atomic_load(&page->generation) % 2 != 0) return false;
-  if (!applied_soon(page)) return false;
+  if (!control_usable(page)) return false;
+  bool exchanging = atomic_load(&page->generation) % 2 != 0;
+  if (!exchanging && !applied_soon(page)) return false;
   char boot[OS_BOOT_SIZE];
   os_boot(boot);
   return atomic_load(&page->state) == CONTROL_CLOSED || strcmp(boot, page->boot) == 0;
 }
 
-static bool exchanging(const vdb_store *store) {
-  const control_page *page = store->control.page;
-  swap_file swap;
-  if (!control_usable(page) || atomic_load(&page->generation) % 2 == 0) return false;
-  return swap_read(store->folder, &swap, NULL) != VDB_ABSENT;
-}
-
-/* The door is left open meanwhile: when the process that exchanges the files is dead, another must get in to finish. */
-static vdb_status enter_after_exchange(vdb_store *store, vdb_error *error) {
-  int64_t end = os_ticks() + store->wait;
-  for (;;) {
-    vdb_status status = control_enter_door(&store->control, store->wait, error);
-    if (status != VDB_OK || !exchanging(store) || os_ticks() >= end) return status;
-    control_leave_door(&store->control);
-    os.sleep(1000 * 1000);
-  }
-}
-
 static vdb_status open_readonly(vdb_store *store, vdb_error *error) {
   vdb_status status = control_open(&store->control, store->folder, true, error);
   if (status == VDB_ABSENT) return recover_in_memory(store, error);
-  if (status == VDB_OK) status = enter_after_exchange(store, error);
+  if (status == VDB_OK) status = control_enter_door(&store->control, store->wait, error);
   if (status != VDB_OK) return status;
-  bool followed = page_in_order(store->control.page) && view_open(store, &store->view, NULL) == VDB_OK;
+  bool followed = page_in_order(store->control.page) && view_refresh(store, NULL) == VDB_OK;
   control_leave_door(&store->control);
   if (followed) return VDB_OK;
   control_close(&store->control);
@@ -260,29 +241,6 @@ static vdb_status adopt(vdb_store *store, vdb_error *error) {
   return status;
 }
 
-/* Whoever gets the writers' lock finds the exchange finished, or its maker dead and the rest to do. */
-static vdb_status wait_for_exchange(vdb_store *store, vdb_error *error) {
-  control_page *page = store->control.page;
-  vdb_status status = control_lock(page, store->wait, error);
-  if (status != VDB_OK) return status;
-  if (atomic_load_explicit(&page->generation, memory_order_acquire) % 2 != 0)
-    status = store_repair(store, error);
-  control_unlock(page);
-  return status;
-}
-
-/*
-** While the files are being exchanged nobody writes, so a view of the generation before is as good as new. An older one
-** is not: this handle has missed an exchange, and what was written after that.
-*/
-static vdb_status follow(vdb_store *store, uint64_t generation, vdb_error *error) {
-  bool exchanging = generation % 2 != 0;
-  if (exchanging && store->view != NULL && store->view->generation == generation - 1) return VDB_OK;
-  vdb_status status = exchanging && !store->options.readonly ? wait_for_exchange(store, error) : VDB_OK;
-  if (status != VDB_OK) return status;
-  return view_refresh(store, error);
-}
-
 vdb_status store_enter(vdb_store *store, vdb_error *error) {
   if (store->closed) return error_set(error, VDB_CLOSED, "the store is closed");
   if (store->process != os_process() || store->control.page == NULL) {
@@ -292,17 +250,23 @@ vdb_status store_enter(vdb_store *store, vdb_error *error) {
   uint64_t generation = atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
   OS_STOP("generation");
   if (store->view != NULL && generation == store->view->generation) return VDB_OK;
-  return follow(store, generation, error);
+  return view_refresh(store, error);
 }
 
-/* While the files are being exchanged, `applied` may be of the next ones; the old log then is complete as it is. */
+/*
+** While the files are being exchanged, `applied` may be that of the ones before or of the ones to come. The log of the view
+** is complete then: one to come as long as it was when it was opened, an old one as long as it is.
+*/
 uint64_t store_length(vdb_store *store) {
   const control_page *page = store->control.page;
+  const store_view *view = store->view;
+  uint64_t before = atomic_load_explicit(&page->generation, memory_order_acquire);
   uint64_t applied = atomic_load_explicit(&page->applied, memory_order_acquire);
   OS_STOP("length");
   atomic_thread_fence(memory_order_acquire);
-  if (atomic_load_explicit(&page->generation, memory_order_relaxed) == store->view->generation)
-    return applied;
+  uint64_t after = atomic_load_explicit(&page->generation, memory_order_relaxed);
+  if (before == view->generation && after == view->generation) return applied;
+  if (before < view->generation) return view->coming_length;
   (void)log_measure(&store->view->key_log, NULL);
   return store->view->key_log.size;
 }
@@ -321,13 +285,6 @@ vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vd
   return VDB_OK;
 }
 
-/* A damaged line must not pass for one that has expired. */
-static vdb_status check_expired(vdb_store *store, const store_found *found, vdb_error *error) {
-  const char *bytes;
-  vdb_status status = view_read_value(store->view, found->line, &found->record, &bytes, error);
-  return status == VDB_OK ? VDB_ABSENT : status;
-}
-
 static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *found, vdb_error *error) {
   size_t size;
   vdb_status status = store_enter(store, error);
@@ -335,7 +292,8 @@ static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *
   if (status == VDB_OK) status = view_find(store->view, &store->scratch, store->key_text, size, found, error);
   if (status != VDB_OK) return status;
   if (!found->exists || found->record.type == RECORD_DEL) return VDB_ABSENT;
-  return record_alive(&found->record) ? VDB_OK : check_expired(store, found, error);
+  if (record_alive(&found->record)) return VDB_OK;
+  return view_check_expired(store->view, found->line, &found->record, error);
 }
 
 static vdb_status read_found(vdb_store *store, const store_found *found, vdb_value *value, vdb_error *error) {

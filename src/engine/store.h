@@ -21,6 +21,7 @@
 typedef struct store_view {
   unsigned references;
   uint64_t generation;
+  uint64_t coming_length; /* of the key log, when the view was opened while its generation was yet to come */
   log_file key_log;
   log_file value_log;
   hash_index index;
@@ -61,10 +62,7 @@ store_view *view_new(void);
 store_view *view_share(store_view *view);
 void view_release(store_view *view);
 
-/* Opens the current generation's files. Waits for a reclaim that is just exchanging them. */
-vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error);
-
-/* Makes the store's view one of the current generation, if it isn't. */
+/* Makes the store's view one that shows the store as it is now, if it isn't or there is none. Takes no lock. */
 vdb_status view_refresh(vdb_store *store, vdb_error *error);
 
 /* store.c ----------------------------------------------------------------------------------------------------- */
@@ -97,6 +95,9 @@ vdb_status view_find(store_view *view, record_scratch *scratch, const char *key,
 /* The bytes of a record's value, checked against its checksum. */
 vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,
                            vdb_error *error);
+
+/* For the `set` line of a key that has expired: VDB_ABSENT when it is intact. */
+vdb_status view_check_expired(store_view *view, uint64_t line, const record *entry, vdb_error *error);
 
 /* Whether a record gives its key a value at this time. */
 bool record_alive(const record *entry);

@@ -14,7 +14,11 @@
 ** Only the last store of a finished exchange makes the generation that of db.swap, so a db.swap of the generation that
 ** the page already has is done with: it may be back after power loss, when much has been written since.
 **
-** The syncers' lock is held meanwhile: who is syncing the old files must not write down their length for the new ones.
+** The syncers' lock is held meanwhile: who is syncing the old files must not write down their length for the new ones, and
+** who asks whether the files before the exchange are on the disk must wait until the name of db.swap is.
+**
+** db.swap names the new logs by inode, too. A log with that inode under its final name was renamed before, even if other new
+** files are there. Without such a log and without a new one the folder has lost a file, and is left alone.
 */
 #define _GNU_SOURCE
 
@@ -39,14 +43,18 @@ const char *const swap_new_names[SWAP_FILES] = {KEY_LOG_NAME ".new", VALUE_LOG_N
 #define SWAP_SIZE 512
 
 static size_t print_swap(char out[SWAP_SIZE], const swap_file *swap) {
-  int size =
-      snprintf(out, SWAP_SIZE,
-               "{\"generation\": %llu, \"keys\": %llu, \"klog\": %llu, \"klog_live\": %llu, \"time\": %lld, "
-               "\"vlog\": %llu, \"vlog_live\": %llu}",
-               (unsigned long long)swap->generation, (unsigned long long)swap->totals.keys,
-               (unsigned long long)swap->totals.committed, (unsigned long long)swap->totals.key_log_live,
-               (long long)swap->time, (unsigned long long)swap->totals.value_log_end,
-               (unsigned long long)swap->totals.value_log_live);
+  const control_totals *totals = &swap->totals;
+  unsigned long long numbers[] = {
+      swap->generation,      totals->keys,          totals->committed,
+      swap->key_log_inode,   totals->key_log_live,  (unsigned long long)swap->time,
+      totals->value_log_end, swap->value_log_inode, totals->value_log_live};
+  static const char *const names[] = {"generation", "keys", "klog",       "klog_inode", "klog_live",
+                                      "time",       "vlog", "vlog_inode", "vlog_live"};
+  int size = 0;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    size += snprintf(out + size, SWAP_SIZE - (size_t)size, "%s\"%s\": %llu", i == 0 ? "{" : ", ", names[i],
+                     numbers[i]);
+  size += snprintf(out + size, SWAP_SIZE - (size_t)size, "}");
   uint32_t crc = crc32_update(0, out, (size_t)size);
   size +=
       snprintf(out + size - 1, SWAP_SIZE - (size_t)size, ", \"checksum\": %lu}\n", (unsigned long)crc) - 1;
@@ -66,9 +74,11 @@ static bool parse_swap(const char *text, size_t size, swap_file *swap) {
   swap->generation = next_number(&at);
   swap->totals.keys = next_number(&at);
   swap->totals.committed = next_number(&at);
+  swap->key_log_inode = next_number(&at);
   swap->totals.key_log_live = next_number(&at);
   swap->time = (int64_t)next_number(&at);
   swap->totals.value_log_end = next_number(&at);
+  swap->value_log_inode = next_number(&at);
   swap->totals.value_log_live = next_number(&at);
   char again[SWAP_SIZE];
   return print_swap(again, swap) == size && memcmp(again, text, size) == 0;
@@ -120,50 +130,81 @@ vdb_status swap_remove_new_files(int folder, vdb_error *error) {
   return status;
 }
 
+/* `page` is NULL when it is to be made anew. */
+static vdb_status sync_names(int folder, control_page *page, vdb_error *error) {
+  if (os.sync_folder(folder) == 0) return VDB_OK;
+  if (page != NULL) control_fail(page);
+  return error_system(error, "cannot sync the store's folder");
+}
+
+/* VDB_ABSENT when there is no such file. */
+static vdb_status look(int folder, const char *name, struct stat *found, vdb_error *error) {
+  int file = os_open_regular(folder, name, O_RDONLY, found);
+  if (file >= 0) os.close(file);
+  if (file >= 0) return VDB_OK;
+  return errno == ENOENT ? VDB_ABSENT : error_open(error, name);
+}
+
+static vdb_status rename_log(int folder, size_t which, uint64_t inode, vdb_error *error) {
+  struct stat found;
+  vdb_status status = look(folder, swap_names[which], &found, error);
+  if (status == VDB_OK && found.st_ino == inode) return VDB_OK;
+  if (status != VDB_OK && status != VDB_ABSENT) return status;
+  if (os.rename(folder, swap_new_names[which], swap_names[which]) == 0) return VDB_OK;
+  if (errno != ENOENT) return error_system(error, "cannot rename %s", swap_new_names[which]);
+  return error_set(error, VDB_CORRUPT,
+                   "%s is missing, and " SWAP_NAME
+                   " asks for it: put it back, or run viperdb.repair on a copy "
+                   "of the folder",
+                   swap_new_names[which]);
+}
+
+static vdb_status rename_index(int folder, vdb_error *error) {
+  if (os.rename(folder, swap_new_names[2], swap_names[2]) == 0 || errno == ENOENT) return VDB_OK;
+  return error_system(error, "cannot rename %s", swap_new_names[2]);
+}
+
 /* The name of db.swap gets onto the disk before any other: without it a half exchanged store could not be told. */
-static vdb_status rename_new_files(int folder, vdb_error *error) {
-  if (os.sync_folder(folder) != 0) return error_system(error, "cannot sync the store's folder");
-  for (size_t i = 0; i < SWAP_FILES; i++) {
-    if (os.rename(folder, swap_new_names[i], swap_names[i]) != 0 && errno != ENOENT)
-      return error_system(error, "cannot rename %s", swap_new_names[i]);
-    OS_STEP("renamed");
-  }
-  if (os.sync_folder(folder) != 0) return error_system(error, "cannot sync the store's folder");
-  return VDB_OK;
+static vdb_status rename_new_files(int folder, control_page *page, const swap_file *swap, vdb_error *error) {
+  vdb_status status = sync_names(folder, page, error);
+  if (status == VDB_OK) status = rename_log(folder, 0, swap->key_log_inode, error);
+  OS_STEP("renamed");
+  if (status == VDB_OK) status = rename_log(folder, 1, swap->value_log_inode, error);
+  OS_STEP("renamed");
+  if (status == VDB_OK) status = rename_index(folder, error);
+  OS_STEP("renamed");
+  return status == VDB_OK ? sync_names(folder, page, error) : status;
 }
 
-static vdb_status remove_swap(int folder, vdb_error *error) {
+static vdb_status remove_swap(int folder, control_page *page, vdb_error *error) {
   vdb_status status = remove_if_there(folder, SWAP_NAME, error);
-  if (status == VDB_OK && os.sync_folder(folder) != 0)
-    status = error_system(error, "cannot sync the store's folder");
-  return status;
+  return status == VDB_OK ? sync_names(folder, page, error) : status;
 }
 
-static vdb_status identify(int folder, const char *name, control_identity *identity, uint64_t *size,
+static vdb_status identify(int folder, const char *name, uint64_t length, control_identity *identity,
                            vdb_error *error) {
-  struct stat status;
-  int file = os_open_regular(folder, name, O_RDONLY, &status);
-  if (file < 0) return error_open(error, name);
-  *identity = control_identify(&status);
-  *size = (uint64_t)status.st_size;
-  os.close(file);
+  struct stat found;
+  vdb_status status = look(folder, name, &found, error);
+  if (status != VDB_OK && status != VDB_ABSENT) return status;
+  if (status == VDB_ABSENT || (uint64_t)found.st_size != length)
+    return error_set(error, VDB_CORRUPT, "%s is not as long as " SWAP_NAME " says: run viperdb.repair", name);
+  *identity = control_identify(&found);
   return VDB_OK;
 }
 
 static vdb_status place_new_files(int folder, control_page *page, const swap_file *swap, vdb_error *error) {
-  uint64_t key_log, value_log;
-  vdb_status status = identify(folder, KEY_LOG_NAME, &page->key_log, &key_log, error);
-  if (status == VDB_OK) status = identify(folder, VALUE_LOG_NAME, &page->value_log, &value_log, error);
+  const control_totals *totals = &swap->totals;
+  vdb_status status = identify(folder, KEY_LOG_NAME, totals->committed, &page->key_log, error);
+  if (status == VDB_OK)
+    status = identify(folder, VALUE_LOG_NAME, totals->value_log_end, &page->value_log, error);
   if (status != VDB_OK) return status;
-  if (key_log < swap->totals.committed || value_log < swap->totals.value_log_end)
-    return error_set(error, VDB_CORRUPT, "the logs are shorter than " SWAP_NAME " says: run viperdb.repair");
-  atomic_store(&page->key_log_allocated, key_log);
-  atomic_store(&page->value_log_allocated, value_log);
-  control_place(page, &swap->totals);
-  atomic_store(&page->applied, swap->totals.committed);
+  atomic_store(&page->key_log_allocated, totals->committed);
+  atomic_store(&page->value_log_allocated, totals->value_log_end);
+  control_place(page, totals);
+  atomic_store(&page->applied, totals->committed);
   page->last_reclaim = swap->time;
   atomic_store_explicit(&page->generation, swap->generation, memory_order_release);
-  control_set_mark(page, swap->totals.committed, swap->totals.value_log_end);
+  control_set_mark(page, totals->committed, totals->value_log_end);
   return VDB_OK;
 }
 
@@ -171,10 +212,13 @@ static vdb_status exchange(int folder, control_handle *control, const swap_file 
   control_page *page = control->page;
   atomic_store_explicit(&page->generation, swap->generation - 1, memory_order_release);
   OS_STEP("odd");
-  vdb_status status = rename_new_files(folder, error);
+  vdb_status status = rename_new_files(folder, page, swap, error);
   if (status == VDB_OK) status = place_new_files(folder, page, swap, error);
   OS_STEP("even");
-  return status == VDB_OK ? control_sync(control, error) : status;
+  if (status != VDB_OK) return status;
+  status = control_sync(control, error);
+  if (status != VDB_OK) control_fail(page);
+  return status;
 }
 
 vdb_status swap_finish(int folder, control_handle *control, const swap_file *swap, int64_t wait,
@@ -184,10 +228,10 @@ vdb_status swap_finish(int folder, control_handle *control, const swap_file *swa
   if (atomic_load(&control->page->generation) != swap->generation)
     status = exchange(folder, control, swap, error);
   control_unlock_sync(control->page);
-  return status == VDB_OK ? remove_swap(folder, error) : status;
+  return status == VDB_OK ? remove_swap(folder, control->page, error) : status;
 }
 
-vdb_status swap_finish_files(int folder, vdb_error *error) {
-  vdb_status status = rename_new_files(folder, error);
-  return status == VDB_OK ? remove_swap(folder, error) : status;
+vdb_status swap_finish_files(int folder, const swap_file *swap, vdb_error *error) {
+  vdb_status status = rename_new_files(folder, NULL, swap, error);
+  return status == VDB_OK ? remove_swap(folder, NULL, error) : status;
 }

@@ -20,6 +20,7 @@ typedef struct swap_file {
   uint64_t generation;
   control_totals totals;
   int64_t time;
+  uint64_t key_log_inode, value_log_inode;
 } swap_file;
 
 /* The commit point: db.swap is there, whole and synced, or it is not. */
@@ -33,7 +34,7 @@ vdb_status swap_finish(int folder, control_handle *control, const swap_file *swa
                        vdb_error *error);
 
 /* Only exchanges the files: for a control page that is to be made anew. */
-vdb_status swap_finish_files(int folder, vdb_error *error);
+vdb_status swap_finish_files(int folder, const swap_file *swap, vdb_error *error);
 
 /* Removes new files that no swap file asks for. */
 vdb_status swap_remove_new_files(int folder, vdb_error *error);

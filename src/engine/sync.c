@@ -31,9 +31,21 @@ vdb_status sync_check_failed(const control_page *page, vdb_error *error) {
   return VDB_READONLY;
 }
 
+static bool exchanging(const control_page *page) {
+  return atomic_load_explicit(&page->generation, memory_order_acquire) % 2 != 0;
+}
+
 static bool enough(const control_page *page, const store_view *view, uint64_t length) {
+  if (exchanging(page)) return false;
   if (atomic_load_explicit(&page->generation, memory_order_acquire) != view->generation) return true;
   return atomic_load_explicit(&page->synced, memory_order_acquire) >= length;
+}
+
+/* Who exchanges files holds the lock. It is dead, then; its files are on the disk, but perhaps not the name of db.swap. */
+static vdb_status sync_swap(vdb_store *store, vdb_error *error) {
+  if (os.sync_folder(store->folder) == 0) return VDB_OK;
+  control_fail(store->control.page);
+  return error_system(error, "cannot sync the store's folder");
 }
 
 static vdb_status sync_logs(control_page *page, store_view *view, vdb_error *error) {
@@ -42,11 +54,11 @@ static vdb_status sync_logs(control_page *page, store_view *view, vdb_error *err
   vdb_status status = log_sync(&view->value_log, error);
   if (status == VDB_OK) status = log_sync(&view->key_log, error);
   if (status == VDB_OK) control_set_mark(page, key_log, value_log);
-  else atomic_store_explicit(&page->failed, errno != 0 ? (uint32_t)errno : EIO, memory_order_release);
+  else control_fail(page);
   return status;
 }
 
-/* A reclaim that exchanged the files meanwhile has synced all of them. */
+/* A reclaim that has exchanged the files meanwhile has synced all of them. */
 vdb_status sync_until(vdb_store *store, store_view *view, uint64_t length, vdb_error *error) {
   control_page *page = store->control.page;
   vdb_status status = sync_check_failed(page, error);
@@ -54,7 +66,8 @@ vdb_status sync_until(vdb_store *store, store_view *view, uint64_t length, vdb_e
   status = control_lock_sync(page, store->wait, error);
   if (status != VDB_OK) return status;
   status = sync_check_failed(page, error);
-  if (status == VDB_OK && !enough(page, view, length)) status = sync_logs(page, view, error);
+  if (status == VDB_OK && !enough(page, view, length))
+    status = exchanging(page) ? sync_swap(store, error) : sync_logs(page, view, error);
   control_unlock_sync(page);
   return status;
 }

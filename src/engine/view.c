@@ -1,8 +1,12 @@
 /*
 ** view.c - one generation of the store's files, open and mapped.
 **
-** Reclaim exchanges all files and raises the generation. Between the two the generation is odd, and nobody opens a
-** view then. Afterwards the control page names the files that belong together by device and inode, so that a view
+** Reclaim exchanges all files and raises the generation by two. In between it is odd: files are being renamed, and nobody
+** writes. Two generations show the store as it is then, the one before and the one to come, whose files are complete by
+** then, under their new names or already under the old ones. A reader that has the one before stays with it; any other
+** opens the one to come. So nobody waits for the end of an exchange, even if whoever makes it is stopped or dead.
+**
+** While the generation is even, the control page names the files that belong together by device and inode, so that a view
 ** never mixes two generations, however often the files are exchanged while it is being opened.
 */
 #define _GNU_SOURCE
@@ -13,6 +17,7 @@
 #include <stdlib.h>
 
 #include "error.h"
+#include "swap.h"
 
 store_view *view_new(void) {
   store_view *view = calloc(1, sizeof *view);
@@ -37,8 +42,18 @@ void view_release(store_view *view) {
   free(view);
 }
 
+static uint64_t generation_now(const vdb_store *store) {
+  return atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
+}
+
+static bool shows(const store_view *view, uint64_t generation) {
+  if (view == NULL) return false;
+  if (generation % 2 == 0) return view->generation == generation;
+  return view->generation + 1 == generation || view->generation == generation + 1;
+}
+
 /* VDB_ABSENT when the files are not those of this generation (any more). */
-static vdb_status open_files(vdb_store *store, store_view *view, vdb_error *error) {
+static vdb_status open_current(vdb_store *store, store_view *view, vdb_error *error) {
   const control_page *page = store->control.page;
   int flags = store->options.readonly ? O_RDONLY : O_RDWR;
   struct stat key_log, value_log;
@@ -47,56 +62,73 @@ static vdb_status open_files(vdb_store *store, store_view *view, vdb_error *erro
   if (status != VDB_OK) return status;
   if (!control_same_file(&page->key_log, &key_log) || !control_same_file(&page->value_log, &value_log))
     return VDB_ABSENT;
-  status = index_open(&view->index, store->folder, store->options.readonly, view->generation, error);
-  if (status == VDB_OK) status = log_cover(&view->key_log, 0, error);
-  return status;
+  return index_open(&view->index, store->folder, store->options.readonly, view->generation, error);
+}
+
+static vdb_status open_coming_index(vdb_store *store, store_view *view, vdb_error *error) {
+  bool readonly = store->options.readonly;
+  view->index.name = swap_new_names[2];
+  vdb_status status = index_open(&view->index, store->folder, readonly, view->generation, error);
+  view->index.name = INDEX_NAME;
+  if (status != VDB_ABSENT) return status;
+  return index_open(&view->index, store->folder, readonly, view->generation, error);
+}
+
+/* VDB_ABSENT when the exchange is over. */
+static vdb_status open_coming(vdb_store *store, store_view *view, vdb_error *error) {
+  log_file *key_log = &view->key_log, *value_log = &view->value_log;
+  int flags = store->options.readonly ? O_RDONLY : O_RDWR;
+  struct stat found;
+  swap_file swap;
+  vdb_status status = swap_read(store->folder, &swap, error);
+  if (status == VDB_OK)
+    status = log_open_renamed(key_log, store->folder, swap_new_names[0], flags, &found, error);
+  if (status == VDB_OK)
+    status = log_open_renamed(value_log, store->folder, swap_new_names[1], flags, &found, error);
+  if (status != VDB_OK) return status;
+  bool whole = key_log->size == swap.totals.committed && value_log->size == swap.totals.value_log_end;
+  if (!whole || swap.generation != view->generation) return VDB_ABSENT;
+  view->coming_length = swap.totals.committed;
+  return open_coming_index(store, view, error);
 }
 
 static vdb_status try_open(vdb_store *store, uint64_t generation, store_view **out, vdb_error *error) {
+  bool exchanging = generation % 2 != 0;
   store_view *view = view_new();
   if (view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
-  view->generation = generation;
-  vdb_status status = open_files(store, view, error);
-  if (status == VDB_OK) {
+  view->generation = exchanging ? generation + 1 : generation;
+  vdb_status status = exchanging ? open_coming(store, view, error) : open_current(store, view, error);
+  if (status == VDB_OK) status = log_cover(&view->key_log, 0, error);
+  if (status == VDB_OK && shows(view, generation_now(store))) {
     *out = view;
     return VDB_OK;
   }
   view_release(view);
-  return status;
+  return status == VDB_OK ? VDB_ABSENT : status;
 }
 
-static uint64_t generation_now(const vdb_store *store) {
-  return atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
-}
-
-vdb_status view_open(vdb_store *store, store_view **view, vdb_error *error) {
+/* An exchange that gets in between is a reason to try again, but not for ever: somebody may be changing the files. */
+static vdb_status reopen(vdb_store *store, vdb_error *error) {
   int64_t end = os_ticks() + store->wait;
   for (;;) {
     uint64_t generation = generation_now(store);
-    vdb_status status = generation % 2 != 0 ? VDB_ABSENT : try_open(store, generation, view, error);
-    if (status == VDB_OK && generation_now(store) == generation) return VDB_OK;
-    if (status == VDB_OK) view_release(*view);
-    *view = NULL;
-    if (status != VDB_OK && generation_now(store) == generation && generation % 2 == 0) {
-      if (status != VDB_ABSENT) return status;
+    store_view *fresh = NULL;
+    vdb_status status = try_open(store, generation, &fresh, error);
+    if (status == VDB_OK) {
+      view_release(store->view);
+      store->view = fresh;
+      return VDB_OK;
+    }
+    bool same = generation_now(store) == generation;
+    if (same && status != VDB_ABSENT) return status;
+    if ((same && generation % 2 == 0) || os_ticks() >= end)
       return error_set(error, VDB_CORRUPT,
                        "the store's files were replaced while it is open: close it in all "
                        "processes and open it again");
-    }
-    if (os_ticks() >= end)
-      return error_set(error, VDB_BUSY,
-                       "another process has been exchanging the store's files for too long: "
-                       "is it stopped?");
     os.sleep(100 * 1000);
   }
 }
 
 vdb_status view_refresh(vdb_store *store, vdb_error *error) {
-  if (store->view != NULL && store->view->generation == generation_now(store)) return VDB_OK;
-  store_view *fresh;
-  vdb_status status = view_open(store, &fresh, error);
-  if (status != VDB_OK) return status;
-  view_release(store->view);
-  store->view = fresh;
-  return VDB_OK;
+  return shows(store->view, generation_now(store)) ? VDB_OK : reopen(store, error);
 }

@@ -106,12 +106,16 @@ vdb_status vdb_walk_next(vdb_walk *walk, vdb_key *key, vdb_value *value, vdb_err
     bool yes = false;
     vdb_status status = next_line(walk, &entry, &line, error);
     if (status != VDB_OK) return status;
-    if (!record_alive(&entry)) continue;
+    if (entry.type == RECORD_DEL) continue;
     size_t key_size = entry.key_size;
     status = keep_key(walk, &entry, error);
     if (status == VDB_OK) status = counts(walk, line, key_size, &entry, &yes, error);
     if (status == VDB_OK && !yes) continue;
     if (status == VDB_OK) status = fill_key(walk, key_size, key, error);
+    if (status == VDB_OK && !record_alive(&entry)) {
+      status = view_check_expired(walk->snapshot.view, line, &entry, error);
+      if (status == VDB_ABSENT) continue;
+    }
     if (status == VDB_OK && value != NULL) status = fill_value(walk, line, &entry, value, error);
     return status;
   }

@@ -63,6 +63,9 @@ static vdb_status finish_exchange(vdb_store *store, vdb_error *error) {
 
 vdb_status store_repair(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
+  if (!control_usable(page))
+    return error_set(error, VDB_CORRUPT,
+                     CONTROL_NAME " is damaged: close the store in all processes and open it again");
   vdb_status status = finish_exchange(store, error);
   if (status == VDB_OK) status = view_refresh(store, error);
   if (status == VDB_OK) status = index_repair(&store->view->index, error);
@@ -211,7 +214,8 @@ static vdb_status expire_locked(vdb_store *store, line_change *change, vdb_error
   const char *bytes;
   vdb_status status = find_locked(store, change, &found, error);
   if (status != VDB_OK) return status;
-  if (!found.exists || !record_alive(&found.record)) return VDB_ABSENT;
+  if (!found.exists || found.record.type == RECORD_DEL) return VDB_ABSENT;
+  if (!record_alive(&found.record)) return view_check_expired(store->view, found.line, &found.record, error);
   status = view_read_value(store->view, found.line, &found.record, &bytes, error);
   if (status != VDB_OK) return status;
   change->line.encoding = found.record.encoding;
