@@ -1,9 +1,10 @@
 /*
 ** iterator.c - walks over a store, in the order of the last write.
 **
-** A walk is a userdata that owns an engine walk. The iterator is a closure over it, so it works with or without
-** the arguments of a generic for. The engine walk ends when there is nothing left, when the loop is left (the
-** fourth result of db:pairs() closes it, on Lua 5.4) or when the walk is collected, before or after the store
+** A walk is a userdata that owns an engine walk, and is the iterator itself: a step is to call it. A closure over it would
+** do as well, but the machine code that LuaJIT makes for a loop keeps the function that it calls, and so would keep a walk
+** that was left, its store and the files of its generation. The engine walk ends when there is nothing left, when the loop
+** is left (the fourth result of db:pairs() closes it, on Lua 5.4) or when the walk is collected, before or after the store
 ** is closed.
 */
 #include "iterator.h"
@@ -25,21 +26,21 @@ static void end_walk(walk *w) {
 
 /* A failed step doesn't end the walk: the next one goes on behind it. */
 static vdb_status take_step(lua_State *L, walk *w, vdb_error *error) {
-  const int owner = lua_upvalueindex(1);
   vdb_key key;
   vdb_value walked = {0}, *value = w->keys_only ? NULL : &walked;
   if (w->steps == NULL) return VDB_ABSENT;
-  scratch_prepare(L, owner, &w->handle->scratch);
+  scratch_prepare(L, 1, &w->handle->scratch);
   vdb_status status = handle_ready(w->handle, error);
   if (status == VDB_OK) status = vdb_walk_next(w->steps, &key, value, error);
   if (status == VDB_ABSENT) end_walk(w);
   if (status != VDB_OK) return status;
-  return handle_push_record(L, owner, w->handle, &key, value, error);
+  return handle_push_record(L, 1, w->handle, &key, value, error);
 }
 
 static int step(lua_State *L) {
-  walk *w = lua_touserdata(L, lua_upvalueindex(1));
+  walk *w = handle_self(L);
   vdb_error error;
+  if (w == NULL) return luaL_argerror(L, 1, "a viperdb walk expected");
   vdb_status status = take_step(L, w, &error);
   if (status == VDB_OK) return w->keys_only ? 1 : 2;
   if (status != VDB_ABSENT) return handle_raise(L, &error);
@@ -60,14 +61,12 @@ static walk *push_ended_walk(lua_State *L, handle *h, bool keys_only) {
 int iterator_begin(lua_State *L, handle *h, bool keys_only) {
   vdb_error error;
   walk *w = push_ended_walk(L, h, keys_only);
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, step, 1);
   vdb_status status = handle_ready(h, &error);
   if (status == VDB_OK) status = vdb_walk_begin(h->store, &w->steps, &error);
   if (status != VDB_OK) return handle_raise(L, &error);
   lua_pushnil(L);
   lua_pushnil(L);
-  lua_pushvalue(L, -4);
+  lua_pushvalue(L, -3);
   return 4;
 }
 
@@ -85,7 +84,7 @@ static int end(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg metamethods[] = {{"__gc", end}, {"__close", end}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__call", step}, {"__gc", end}, {"__close", end}, {NULL, NULL}};
 
 void iterator_register(lua_State *L) {
   lua_newtable(L);
