@@ -73,12 +73,16 @@ static void ask(const char *name) {
   bool named = false;
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) named = named || strcmp(name, names[i]) == 0;
   if (!named || asked == STEPS) return;
+  if (strcmp(name, "odd") == 0) wrong += vdb_sync(idle[asked], &last_error) != VDB_BUSY;
   wrong += !sees_the_new(idle[asked++]);
   wrong += !opens_and_sees(false);
   wrong += !opens_and_sees(true);
 }
 
-/* Nobody waits: the one that exchanges the files stands still, holding the lock, while the others read. */
+/*
+** Nobody waits: the one that exchanges the files stands still, holding the lock, while the others read. But nobody is told
+** that what was written is on the disk before the name of db.swap is.
+*/
 static void test_reading_during_an_exchange(void) {
   path = new_path();
   vdb_store *store = open_store(path);
@@ -101,8 +105,40 @@ static void test_reading_during_an_exchange(void) {
   close_store(store);
 }
 
+static int folder_syncs;
+static int (*real_sync_folder)(int folder);
+
+static int count_folder_sync(int folder) {
+  folder_syncs++;
+  return real_sync_folder(folder);
+}
+
+static void die_when_odd(const char *name) {
+  if (strcmp(name, "odd") == 0) raise(SIGKILL);
+}
+
+static int reclaim_and_die(void *context) {
+  (void)context;
+  vdb_store *store = open_store(path);
+  os.step = die_when_odd;
+  return reclaim(store) ? 0 : 1;
+}
+
+static void test_sync_after_a_dead_exchanger(void) {
+  path = new_path();
+  vdb_store *store = open_store(path);
+  put_text(store, "a", "1");
+  ok(in_child(reclaim_and_die, NULL) == -SIGKILL, "a process dies when it has put db.swap there");
+  real_sync_folder = os.sync_folder;
+  os.sync_folder = count_folder_sync;
+  ok(vdb_sync(store, &last_error) == VDB_OK && folder_syncs == 1, "a sync gets that name onto the disk");
+  os.sync_folder = real_sync_folder;
+  ok(holds(store, "a", "1") && close_store(store), "and nothing is lost");
+}
+
 int main(void) {
   test_lines_are_not_read();
   test_reading_during_an_exchange();
+  test_sync_after_a_dead_exchanger();
   return done_testing();
 }

@@ -80,6 +80,7 @@ typedef struct control_page {
   /* Read by every call, written rarely. */
   _Alignas(64) _Atomic uint64_t generation; /* odd while the files are being exchanged */
   _Atomic uint32_t failed;                  /* errno of a failed sync: nobody may write */
+  _Atomic uint32_t unrepaired; /* a writer died or failed half way: repair before the next write */
 
   /* Written by every put. */
   _Alignas(64) _Atomic uint64_t committed; /* length of the key log; the commit point */
@@ -87,10 +88,9 @@ typedef struct control_page {
   _Atomic uint64_t value_log_end;          /* bound for readers; never less than a committed line needs */
   _Atomic uint64_t key_log_allocated;      /* lengths of the files */
   _Atomic uint64_t value_log_allocated;
-  _Atomic uint32_t unrepaired; /* a writer died or failed half way: repair before the next write */
-  control_totals totals[2];    /* the one whose `committed` equals the field above counts */
+  control_totals totals[2]; /* the one whose `committed` equals the field above counts */
 
-  _Alignas(64) control_mark marks[2]; /* the valid one with the greatest key_log counts */
+  control_mark marks[2];   /* the valid one with the greatest key_log counts */
   _Atomic uint64_t synced; /* length of the key log on the disk; guarded by `syncers` for writing */
 
   _Alignas(64) pthread_mutex_t writers;
