@@ -123,6 +123,20 @@ static void test_failed_sync(void) {
   ok(close_store(store) && !has_file(path, ".OPEN"), "and it closes as always");
 }
 
+static void test_failed_close(void) {
+  path = new_path();
+  vdb_store *store = open_store(path);
+  put_text(store, "a", "1");
+  disk_fails = true;
+  ok(vdb_close(store, NULL) == VDB_IO, "a last close whose sync fails says so");
+  disk_fails = false;
+  start_noting();
+  store = open_store(path);
+  ok(strcmp(order, "vkc") == 0 && holds(store, "a", "1"),
+     "the next opener writes the logs again and syncs them (%s)", order);
+  ok(put_text(store, "b", "2") == VDB_OK && close_store(store), "and the store is as before");
+}
+
 /* s: db.swap comes to be; r: a file is exchanged; f: the folder is synced; x: db.swap is removed. */
 static void note(char letter) {
   size_t used = strlen(order);
@@ -172,6 +186,7 @@ int main(void) {
   os.sync = noted_sync;
   test_modes();
   test_failed_sync();
+  test_failed_close();
   test_exchange();
   os.sync = real.sync;
   test_interval();

@@ -315,10 +315,12 @@ vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
 
 /* The clean end ------------------------------------------------------------------------------------------------ */
 
+/* After a failure the next opener must write again what may be lost. */
 static vdb_status sync_all(vdb_store *store, vdb_error *error) {
   vdb_status status = log_sync(&store->view->value_log, error);
   if (status == VDB_OK) status = log_sync(&store->view->key_log, error);
   if (status == VDB_OK) status = index_sync(&store->view->index, error);
+  if (status != VDB_OK) control_fail(store->control.page);
   return status;
 }
 
