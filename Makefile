@@ -198,7 +198,7 @@ soak:
 
 # Lint.
 
-C_FILES = $(wildcard src/*/*.c spec/*/*.c examples/*.c bench/*.c)
+C_FILES = $(wildcard src/*/*.c spec/*/*.c examples/*.c bench/*.c bench/*/*.c)
 H_FILES = $(wildcard src/*/*.h spec/*/*.h bench/*.h)
 TIDY_FLAGS = $(WARNINGS) -Isrc/engine $(shell pkg-config --cflags lua5.4)
 
@@ -235,7 +235,7 @@ lint-tree:
 # The benchmark: ViperDB beside other stores, see docs/BENCHMARKS.md. One program for each file in bench/stores.
 
 KEYS ?= 1000000
-RUNS ?= 5
+RUNS ?= 3
 KILLS ?= 200
 BENCH = $(BUILD)/bench
 BENCH_STORES = $(patsubst bench/stores/%.c,%,$(wildcard bench/stores/*.c))
@@ -252,12 +252,16 @@ LIBS_leveldb = -lleveldb
 LIBS_rocksdb = -lrocksdb
 LIBS_sqlite = -lsqlite3
 
-.PHONY: bench bench-programs
+.PHONY: bench bench-report bench-programs
 bench:
 	@tools/need build headers:lua5.4 headers:luajit lua5.4 luajit nginx bench
 	@$(MAKE) --no-print-directory bench-programs
 	@lua5.4 bench/run.lua $(KEYS) $(RUNS) $(KILLS) $(BUILD)
-	@lua5.4 bench/report.lua $(BENCH)/results-$(KEYS).tsv
+	@$(MAKE) --no-print-directory bench-report
+
+# Of what was measured last.
+bench-report:
+	@lua5.4 bench/report.lua $(BENCH)/results/$(KEYS)
 
 bench-programs: $(BENCH_STORES:%=$(BENCH)/%) $(BENCH)/floors $(BUILD)/5.4/viperdb/core.so $(BUILD)/jit/viperdb/core.so
 bench-programs: $(foreach abi,5.4 jit,$(BENCH_LUA_STORES:%=$(BENCH)/lua/$(abi)/%.so))

@@ -49,6 +49,8 @@ typedef struct adapter {
   bool (*batch)(void *store, const pair *pairs, size_t count);
   bool (*walk)(void *store, adapter_visit visit, void *context);
   bool (*sync)(void *store); /* what was written before is on the disk */
+  bool (*reclaim)(
+      void *store); /* gives back all dead space at once; NULL where there is nothing to ask for */
   bool (*close)(void *store);
 } adapter;
 

@@ -70,7 +70,19 @@ static void page_fault(const bench_state *bench, int file, size_t size) {
   munmap(memory, size);
 }
 
-/* 250 bytes, as a put leaves them, in a file that does not grow. */
+/* As many bytes as a put leaves, to a file that does not grow. */
+static void write_call(const bench_state *bench, int file) {
+  char bytes[250];
+  const unsigned times = 200000, places = 100000;
+  memset(bytes, 1, sizeof bytes);
+  uint64_t start = measure_now();
+  for (unsigned i = 0; i < times; i++)
+    if (pwrite(file, bytes, sizeof bytes, (off_t)(i % places * sizeof bytes)) < 0)
+      measure_fail("cannot write: %s", strerror(errno));
+  measure_emit(bench, "pwrite 250 bytes", (double)(measure_now() - start) / times);
+}
+
+/* The same, each on the disk. */
 static void sync_file(const bench_state *bench, int file) {
   char bytes[250];
   const unsigned times = 100;
@@ -103,6 +115,7 @@ static void files(const bench_state *bench) {
   int file = open(adapter_path(path, bench->folder, "floor"), O_RDWR | O_CREAT, 0600);
   if (file < 0) measure_fail("cannot make %s: %s", path, strerror(errno));
   page_fault(bench, file, (size_t)64 << 20);
+  write_call(bench, file);
   sync_file(bench, file);
   close(file);
   measure_remove_folder(bench);

@@ -11,6 +11,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ helper_page *helper_make_page(void) {
 }
 
 helper_page *helper_find_page(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   return map_page();
 }
 

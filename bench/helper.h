@@ -22,7 +22,7 @@ typedef struct helper_page {
 /* A page for the helpers that are started after this. */
 helper_page *helper_make_page(void);
 
-/* The page of a helper. */
+/* The page of a helper, which does not outlive the process that started it. */
 helper_page *helper_find_page(void);
 
 /* Starts this program with these arguments, which end with NULL. */

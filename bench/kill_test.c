@@ -3,7 +3,8 @@
 **
 ** A child puts and deletes, and counts each call that returned on a shared page. It is killed at a random
 ** moment; the store is opened again, and every key must have what the last counted call gave it. The call
-** that was under way may have happened or not. The next child goes on from there.
+** that was under way may have happened or not. The next child goes on from there. That is done with both ways
+** to open a store: writes are left to the operating system, and each is on the disk when it returns.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ int kill_test_target(bench_state *bench, char **arguments) {
   uint64_t n = strtoull(arguments[0], NULL, 10);
   char *keys = all_keys();
   helper_page *page = helper_find_page();
-  adapter_options options = {.keys = KEYS};
+  adapter_options options = {.keys = KEYS, .sync_each = strcmp(arguments[1], "disk") == 0};
   measure_open(bench, &options);
   atomic_store(&page->ready, 1);
   for (;; n++) {
@@ -60,6 +61,7 @@ int kill_test_target(bench_state *bench, char **arguments) {
 
 typedef struct kill_test {
   bench_state *bench;
+  bool sync_each;
   char *keys;
   uint64_t last[KEYS]; /* which change each key had last */
   uint64_t next;       /* changes before this one are done */
@@ -103,7 +105,9 @@ static bool kill_one(kill_test *test, uint64_t *end) {
   snprintf(next, sizeof next, "%llu", (unsigned long long)test->next);
   helper_page *page = helper_make_page();
   atomic_store(&page->done[0], test->next);
-  pid_t target = helper_start((const char *[]){"bench", "target", test->bench->folder, keys, next, NULL});
+  const char *mode = test->sync_each ? "disk" : "system";
+  pid_t target =
+      helper_start((const char *[]){"bench", "target", test->bench->folder, keys, next, mode, NULL});
   bool usable = helper_await(page, 1);
   helper_sleep(0.001 + (double)input_below(&test->random, 1000) * 4e-5);
   usable = helper_kill(target) && usable;
@@ -112,7 +116,7 @@ static bool kill_one(kill_test *test, uint64_t *end) {
 }
 
 static bool reopen(kill_test *test) {
-  adapter_options options = {.keys = KEYS};
+  adapter_options options = {.keys = KEYS, .sync_each = test->sync_each};
   test->bench->handle = test->bench->store->open(test->bench->folder, &options);
   return test->bench->handle != NULL;
 }
@@ -136,15 +140,27 @@ static void round_of(kill_test *test) {
   if (wrong > 0 || !usable) start_over(test);
 }
 
-void kill_test_run(bench_state *bench, unsigned rounds) {
+static void emit(const kill_test *test) {
+  const struct {
+    const char *name;
+    double value;
+  } lines[] = {{"rounds", test->killed},
+               {"acknowledged", (double)test->acknowledged},
+               {"unusable", test->unusable},
+               {"wrong keys", test->lost}};
+  char name[64];
+  for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++) {
+    snprintf(name, sizeof name, "kill test%s %s", test->sync_each ? " on disk" : "", lines[i].name);
+    measure_emit(test->bench, name, lines[i].value);
+  }
+}
+
+void kill_test_run(bench_state *bench, unsigned rounds, bool sync_each) {
   kill_test *test = measure_allocate(sizeof *test);
-  *test = (kill_test){.bench = bench, .keys = all_keys(), .random = {bench->run}};
+  *test = (kill_test){.bench = bench, .sync_each = sync_each, .keys = all_keys(), .random = {bench->run}};
   start_over(test);
   while (test->killed < rounds) round_of(test);
-  measure_emit(bench, "kill test rounds", test->killed);
-  measure_emit(bench, "kill test acknowledged", (double)test->acknowledged);
-  measure_emit(bench, "kill test unusable", test->unusable);
-  measure_emit(bench, "kill test wrong keys", test->lost);
+  emit(test);
   measure_remove_folder(bench);
   free(test->keys);
   free(test);

@@ -39,17 +39,24 @@ static double each(const stopwatch *watch, uint64_t done) {
   return done == 0 ? 0 : (double)(measure_now() - watch->start) / (double)done;
 }
 
-double loop_put(const bench_state *bench, const sequence *in, uint64_t version, size_t size, double seconds) {
+double loop_put_some(const bench_state *bench, const sequence *in, uint64_t version, size_t size,
+                     double seconds, uint64_t *done) {
   stopwatch watch = start_watch(seconds);
-  uint64_t done = 0, end;
-  while ((end = next_stride(&watch, done, in->count)) > done) {
-    for (; done < end; done++) {
-      text value = input_value(in->numbers[done], version, size);
-      if (!bench->store->put(bench->handle, input_key(in->keys, done), value))
+  uint64_t at = 0, end;
+  while ((end = next_stride(&watch, at, in->count)) > at) {
+    for (; at < end; at++) {
+      text value = input_value(in->numbers[at], version, size);
+      if (!bench->store->put(bench->handle, input_key(in->keys, at), value))
         measure_fail("%s: put failed", bench->store->name);
     }
   }
-  return each(&watch, done);
+  *done = at;
+  return each(&watch, at);
+}
+
+double loop_put(const bench_state *bench, const sequence *in, uint64_t version, size_t size, double seconds) {
+  uint64_t done;
+  return loop_put_some(bench, in, version, size, seconds, &done);
 }
 
 /* Compares sizes only: loop_verify compares bytes, when no clock runs. */
@@ -93,22 +100,21 @@ double loop_batch(const bench_state *bench, const sequence *in, size_t batch, do
   return result;
 }
 
-static unsigned char *choices(uint64_t count) {
-  input_random random = {77};
-  unsigned char *percents = measure_allocate(count);
-  for (uint64_t i = 0; i < count; i++) percents[i] = (unsigned char)input_below(&random, 100);
-  return percents;
+mix mix_make(uint64_t count, unsigned puts, bool modify, uint64_t seed) {
+  input_random random = {seed};
+  mix kinds = {measure_allocate(count), puts, modify};
+  for (uint64_t i = 0; i < count; i++) kinds.percents[i] = (unsigned char)input_below(&random, 100);
+  return kinds;
 }
 
-double loop_mixed(const bench_state *bench, const sequence *in, unsigned puts, bool modify, double seconds) {
-  unsigned char *percents = choices(in->count);
+double loop_mixed(const bench_state *bench, const sequence *in, const mix *kinds, double seconds) {
   stopwatch watch = start_watch(seconds);
   uint64_t done = 0, end;
   while ((end = next_stride(&watch, done, in->count)) > done) {
     for (; done < end; done++) {
       text key = input_key(in->keys, done);
-      bool write = percents[done] < puts, ok = true;
-      if (!write || modify)
+      bool write = kinds->percents[done] < kinds->puts, ok = true;
+      if (!write || kinds->modify)
         ok = bench->store->get(bench->handle, key, buffer, sizeof buffer) == INPUT_VALUE_SIZE;
       if (write)
         ok = ok &&
@@ -116,9 +122,7 @@ double loop_mixed(const bench_state *bench, const sequence *in, unsigned puts, b
       if (!ok) measure_fail("%s: get or put failed", bench->store->name);
     }
   }
-  double result = each(&watch, done);
-  free(percents);
-  return result;
+  return each(&watch, done);
 }
 
 typedef struct key_tally {
@@ -144,11 +148,16 @@ double loop_walk(const bench_state *bench, uint64_t expected) {
   return result;
 }
 
-void loop_verify(const bench_state *bench, const sequence *in, uint64_t version, size_t size) {
+bool value_is(text value, uint32_t number, uint64_t first, uint64_t last) {
+  for (uint64_t version = first; version <= last; version++)
+    if (memcmp(value.bytes, input_value(number, version, value.size).bytes, value.size) == 0) return true;
+  return false;
+}
+
+void loop_verify(const bench_state *bench, const sequence *in, uint64_t first, uint64_t last, size_t size) {
   for (uint64_t i = 0; i < in->count; i++) {
-    text value = input_value(in->numbers[i], version, size);
     int64_t got = bench->store->get(bench->handle, input_key(in->keys, i), buffer, sizeof buffer);
-    if (got != (int64_t)size || memcmp(buffer, value.bytes, size) != 0)
+    if (got != (int64_t)size || !value_is((text){buffer, size}, in->numbers[i], first, last))
       measure_fail("%s: a value is not what was put", bench->store->name);
   }
 }

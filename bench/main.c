@@ -4,11 +4,14 @@
 **   STORE about                          name, kind and settings, for the report
 **   STORE measure FOLDER KEYS RUN        everything that one process does
 **   STORE latency FOLDER KEYS RUN
+**   STORE fill FOLDER KEYS RUN           of these: filling, getting, opening
+**   STORE space FOLDER KEYS RUN SECONDS  while a hot set is overwritten
 **   STORE processes FOLDER KEYS RUN
+**   STORE readers FOLDER KEYS RUN
 **   STORE kill FOLDER KEYS RUN ROUNDS    the kill test; KEYS is only what is written to the line
 **
-** Prints a line a measurement (measure.h); bench/run.lua runs them all. victim, worker and target are what it
-** starts itself.
+** Prints a line a measurement (measure.h); bench/run.lua runs them all. victim, worker, target, writer and
+** killer are what it starts itself.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +26,9 @@ static int about(const adapter *store) {
   return 0;
 }
 
-static int measure(bench_state *bench) {
+static int measure(bench_state *bench, char **arguments) {
+  (void)arguments;
   workload_basics(bench);
-  workload_hot_set(bench);
   workload_big_values(bench);
   workload_batches(bench);
   if (bench->store->persistent) workload_on_disk(bench);
@@ -37,21 +40,65 @@ static unsigned number_at(char **arguments, unsigned default_number) {
 }
 
 static int kill_test(bench_state *bench, char **arguments) {
-  if (bench->store->persistent) kill_test_run(bench, number_at(arguments, 20));
+  unsigned rounds = number_at(arguments, 20);
+  if (!bench->store->persistent) return 0;
+  kill_test_run(bench, rounds, false);
+  kill_test_run(bench, rounds, true);
   return 0;
 }
 
-static int run(bench_state *bench, const char *command, char **rest) {
-  if (strcmp(command, "worker") == 0) return processes_worker(bench, rest);
-  if (strcmp(command, "victim") == 0) return opening_victim(bench, rest);
-  if (strcmp(command, "target") == 0) return kill_test_target(bench, rest);
-  bench->run = number_at(rest, 1);
-  if (*rest != NULL) rest++;
-  if (strcmp(command, "measure") == 0) return measure(bench);
-  if (strcmp(command, "latency") == 0) return latency_measure(bench), 0;
-  if (strcmp(command, "processes") == 0) return processes_measure(bench), 0;
-  if (strcmp(command, "kill") == 0) return kill_test(bench, rest);
-  fprintf(stderr, "there is no command '%s'\n", command);
+static int fill(bench_state *bench, char **arguments) {
+  (void)arguments;
+  workload_fill(bench);
+  return 0;
+}
+
+static int latency(bench_state *bench, char **arguments) {
+  (void)arguments;
+  latency_measure(bench);
+  return 0;
+}
+
+static int space(bench_state *bench, char **arguments) {
+  if (bench->store->persistent) hot_set_measure(bench, number_at(arguments, 60));
+  return 0;
+}
+
+static int processes(bench_state *bench, char **arguments) {
+  (void)arguments;
+  processes_measure(bench);
+  return 0;
+}
+
+static int readers(bench_state *bench, char **arguments) {
+  (void)arguments;
+  readers_measure(bench);
+  return 0;
+}
+
+typedef struct command {
+  const char *name;
+  int (*run)(bench_state *bench, char **arguments);
+  bool counts; /* its first argument is the run */
+} command;
+
+static const command commands[] = {
+    {"measure", measure, true},          {"fill", fill, true},
+    {"latency", latency, true},          {"space", space, true},
+    {"processes", processes, true},      {"readers", readers, true},
+    {"kill", kill_test, true},           {"victim", opening_victim, false},
+    {"worker", processes_worker, false}, {"target", kill_test_target, false},
+    {"writer", readers_writer, false},   {"killer", readers_killer, false},
+};
+
+static int run(bench_state *bench, const char *name, char **rest) {
+  for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++) {
+    if (strcmp(commands[i].name, name) != 0) continue;
+    if (!commands[i].counts) return commands[i].run(bench, rest);
+    bench->run = number_at(rest, 1);
+    return commands[i].run(bench, *rest != NULL ? rest + 1 : rest);
+  }
+  fprintf(stderr, "there is no command '%s'\n", name);
   return 2;
 }
 

@@ -10,15 +10,24 @@
 #include "loops.h"
 #include "workloads.h"
 
-#define SECONDS 0.5
+#define SECONDS 1.0
 #define PREPARED 200000u /* operations a worker prepares, and repeats */
+#define STRIDE 20u       /* operations between two looks at the page */
 
 static const struct {
   const char *name;
   unsigned puts; /* in a hundred */
-} kinds[] = {{"read", 0}, {"write", 100}, {"mixed", 5}};
+} tasks[] = {{"read", 0}, {"write", 100}, {"mixed", 5}};
 
-#define KINDS (sizeof kinds / sizeof *kinds)
+#define TASKS (sizeof tasks / sizeof *tasks)
+
+/* The next few of the prepared operations, from the beginning again behind the last. */
+static void stride(const bench_state *bench, const sequence *in, const mix *kinds, uint64_t done) {
+  uint64_t at = done % PREPARED;
+  sequence next = {STRIDE, in->numbers + at, in->keys + at * INPUT_KEY_SIZE};
+  mix part = {kinds->percents + at, kinds->puts, kinds->modify};
+  loop_mixed(bench, &next, &part, LOOPS_ALL);
+}
 
 int processes_worker(bench_state *bench, char **arguments) {
   unsigned puts = (unsigned)strtoul(arguments[0], NULL, 10);
@@ -26,17 +35,13 @@ int processes_worker(bench_state *bench, char **arguments) {
   helper_page *page = helper_find_page();
   adapter_options options = {.keys = bench->keys};
   sequence in = sequence_make(input_zipfian(PREPARED, bench->keys, 100 + number), PREPARED, INPUT_STORED);
+  mix kinds = mix_make(PREPARED, puts, false, 200 + number);
   measure_open(bench, &options);
-  loop_mixed(bench, &(sequence){100, in.numbers, in.keys}, puts, false, LOOPS_ALL);
+  stride(bench, &in, &kinds, 0);
   atomic_fetch_add(&page->ready, 1);
   while (atomic_load(&page->go) == 0) continue;
   uint64_t done = 0;
-  while (atomic_load(&page->stop) == 0) {
-    uint64_t at = done % (PREPARED - 20);
-    sequence next = {20, in.numbers + at, in.keys + at * INPUT_KEY_SIZE};
-    loop_mixed(bench, &next, puts, false, LOOPS_ALL);
-    done += 20;
-  }
+  for (; atomic_load(&page->stop) == 0; done += STRIDE) stride(bench, &in, &kinds, done);
   atomic_store(&page->done[number], done);
   measure_close(bench);
   return 0;
@@ -68,17 +73,17 @@ static double run_workers(const bench_state *bench, unsigned puts, unsigned coun
 
 void processes_measure(bench_state *bench) {
   adapter_options options = {.keys = bench->keys};
-  sequence all = sequence_make(input_shuffled(bench->keys, 1), bench->keys, INPUT_STORED);
   if (!bench->store->many_processes) return;
+  sequence all = sequence_make(input_shuffled(bench->keys, 1), bench->keys, INPUT_STORED);
   measure_make_folder(bench);
   measure_open(bench, &options);
   loop_batch(bench, &all, 100, LOOPS_ALL);
   measure_close(bench);
-  for (unsigned kind = 0; kind < KINDS; kind++) {
+  for (unsigned task = 0; task < TASKS; task++) {
     for (unsigned count = 1; count <= 4; count *= 2) {
       char name[64];
-      snprintf(name, sizeof name, "%u processes %s", count, kinds[kind].name);
-      measure_emit(bench, name, run_workers(bench, kinds[kind].puts, count));
+      snprintf(name, sizeof name, "%u processes %s", count, tasks[task].name);
+      measure_emit(bench, name, run_workers(bench, tasks[task].puts, count));
     }
   }
   measure_remove_folder(bench);

@@ -2,7 +2,8 @@
 --
 --   lua5.4 bench/report.lua RESULTS
 --
--- Writes report-KEYS.md with its pictures beside RESULTS. Then fills docs/BENCHMARKS.md: what stands there
+-- RESULTS is the folder with the files of one number of keys. Writes report.md with its pictures there. Then
+-- fills docs/BENCHMARKS.md: what stands there
 -- between `<!-- table NAME KEYS -->` or `<!-- picture NAME KEYS -->` and `<!-- end -->` is replaced, if KEYS
 -- is how many keys were measured. So a run with other keys, as to try something, leaves the page alone.
 
@@ -12,7 +13,7 @@ local results = require("results").read(assert(arg[1], "usage: bench/report.lua 
 local tables = require("tables")
 local pictures = require("pictures")
 
-local folder = arg[1]:match("^(.*)/[^/]*$") or "."
+local folder = arg[1]
 local keys = assert(results.machine.keys, "there are no results in " .. arg[1])
 
 local function read_all(path)
@@ -45,7 +46,8 @@ end
 
 local order = {
   "machine", "settings", "kill", "writing", "reading", "ycsb", "unsafe_writing", "unsafe_reading",
-  "unsafe_ycsb", "disk", "space", "latency", "open", "processes", "lua5.4", "luajit", "nginx", "floors",
+  "unsafe_ycsb", "disk", "unsafe_disk", "fill", "unsafe_fill", "size", "space", "latency", "open",
+  "processes", "readers", "lua5.4", "luajit", "original", "nginx", "http", "floors",
 }
 
 local function write_report()
@@ -53,8 +55,8 @@ local function write_report()
   for _, name in ipairs(order) do
     out[#out + 1] = ("## %s\n\n%s\n"):format(name, tables[name](results) or "nothing")
   end
-  for _, name in ipairs({ "basics", "processes", "lua" }) do out[#out + 1] = picture(name, folder, "") end
-  write_all(("%s/report-%s.md"):format(folder, keys), table.concat(out, "\n") .. "\n")
+  for _, name in ipairs(pictures.names) do out[#out + 1] = picture(name, folder, "") end
+  write_all(folder .. "/report.md", table.concat(out, "\n") .. "\n")
 end
 
 local function section(kind, name)
@@ -78,4 +80,4 @@ end
 
 write_report()
 local changed = fill("docs/BENCHMARKS.md")
-print(("%s/report-%s.md is written, %d parts of docs/BENCHMARKS.md are new"):format(folder, keys, changed))
+print(("%s/report.md is written, %d parts of docs/BENCHMARKS.md are new"):format(folder, changed))

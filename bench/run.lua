@@ -1,10 +1,12 @@
--- Runs the whole benchmark and writes what comes out to one file, a line a measurement:
+-- Runs the benchmark, part by part, and writes what comes out to a file a part, a line a measurement:
 --
 --   lua5.4 bench/run.lua KEYS RUNS ROUNDS BUILD
 --
--- BUILD is the folder with what `make bench-programs` built; the lines go to BUILD/bench/results-KEYS.tsv,
--- for bench/report.lua. In the environment: STORES and PARTS, to try some of it, and BENCH_DIR, where the
--- stores are.
+-- BUILD is the folder with what `make bench-programs` built; the lines go to BUILD/bench/results/KEYS, those
+-- of the kill test to BUILD/bench/results, as they do not depend on KEYS. A part that is measured again
+-- replaces its file only, so a run can be made in pieces. In the environment: STORES and PARTS, to measure
+-- some of it, HOT_SECONDS, how long the hot set is overwritten, BENCH_DIR, where the stores are, and
+-- ORIGINAL, where the Python original is.
 --
 -- The order of the stores is another one in every run, so that a slow moment of the machine meets all of
 -- them.
@@ -14,8 +16,9 @@ assert(keys and runs and rounds and build, "usage: bench/run.lua KEYS RUNS ROUND
 
 local programs = build .. "/bench"
 local data = os.getenv("BENCH_DIR") or programs .. "/data"
-local results_path = ("%s/results-%d.tsv"):format(programs, keys)
-local results = assert(io.open(results_path, "w"))
+local hot_seconds = tonumber(os.getenv("HOT_SECONDS") or 60)
+local results_folder = ("%s/results/%d"):format(programs, keys)
+local results
 
 local function words(text)
   local list = {}
@@ -26,10 +29,7 @@ end
 local all_stores = "viperdb kyoto tkrzw tokyo lmdb gdbm leveldb rocksdb sqlite hash_map"
 local stores = words(os.getenv("STORES") or all_stores)
 local lua_stores = { "viperdb", "lmdb", "gdbm", "sqlite", "table" }
-local parts = {}
-for _, part in ipairs(words(os.getenv("PARTS") or "kill measure latency processes lua nginx")) do
-  parts[part] = true
-end
+local parts = words(os.getenv("PARTS") or "kill measure latency space processes readers lua nginx http")
 
 local started = os.time()
 local failures = {}
@@ -66,7 +66,7 @@ end
 
 local packages = "liblmdb-dev libkyotocabinet-dev libtkrzw-dev libtokyocabinet-dev libgdbm-dev "
   .. "libleveldb-dev librocksdb-dev libsqlite3-dev lua5.4 luajit2 lua-sql-sqlite3 lua-cjson nginx "
-  .. "libnginx-mod-http-lua"
+  .. "libnginx-mod-http-lua wrk"
 
 local function describe_machine()
   record("machine", "date", os.date("!%Y-%m-%d"))
@@ -78,9 +78,7 @@ local function describe_machine()
   record("machine", "file system", first_line("df --output=fstype '" .. data .. "' | tail -1"))
   record("machine", "compiler", first_line("cc --version"))
   record("machine", "ViperDB", first_line("git describe --always --dirty"))
-  record("machine", "load before", first_line("cut -d' ' -f1-3 /proc/loadavg"))
   record("machine", "keys", tostring(keys))
-  record("machine", "runs", tostring(runs))
   local pipe = assert(io.popen("dpkg-query -W -f '${Package}\t${Version}\n' " .. packages .. " 2>/dev/null"))
   for line in pipe:lines() do record("package", line) end
   pipe:close()
@@ -89,7 +87,7 @@ end
 local slow = {}
 
 local function describe_stores()
-  for _, store in ipairs(stores) do
+  for _, store in ipairs(words(all_stores)) do
     local line = first_line(("%s/%s about"):format(programs, store))
     record("about", line)
     slow[store] = line:find("\tslow\t") ~= nil
@@ -121,33 +119,39 @@ local function each_store(what, turns, call)
   end
 end
 
+-- `command` of each store's program, in so many runs.
+local function each_program(command, turns, seconds, more)
+  each_store(command, turns, function(store, turn)
+    run(seconds, "%s/%s %s %s/%s %d %d %s", programs, store, command, data, store, keys, turn, more or "")
+  end)
+end
+
+-- In how many runs a part takes part. Space takes long, and the kill test has rounds of its own.
+local turns_of = setmetatable({ measure = runs, fill = runs, kill = 1, space = 1 }, {
+  __index = function() return math.min(runs, 3) end,
+})
+
+-- What a part is given beside its runs.
+local extent_of = { kill = rounds .. " kills each way", space = hot_seconds .. " seconds" }
+
 local passes = {}
 
-function passes.kill()
-  for _, store in ipairs(stores) do
-    say("kill test: %s", store)
-    run(300, "%s/%s kill %s/%s %d 1 %d", programs, store, data, store, keys, rounds)
-  end
-end
+function passes.kill() each_program("kill", turns_of.kill, 600, rounds) end
 
 function passes.measure()
   for turn = 1, runs do run(300, "%s/floors %s/floors %d %d", programs, data, keys, turn) end
-  each_store("run", runs, function(store, turn)
-    run(3600, "%s/%s measure %s/%s %d %d", programs, store, data, store, keys, turn)
-  end)
+  each_program("measure", runs, 3600)
 end
 
-function passes.latency()
-  each_store("latency", math.min(runs, 3), function(store, turn)
-    run(1800, "%s/%s latency %s/%s %d %d", programs, store, data, store, keys, turn)
-  end)
-end
+function passes.fill() each_program("fill", runs, 3600) end
 
-function passes.processes()
-  each_store("processes", math.min(runs, 3), function(store, turn)
-    run(1800, "%s/%s processes %s/%s %d %d", programs, store, data, store, keys, turn)
-  end)
-end
+function passes.latency() each_program("latency", turns_of.latency, 1800) end
+
+function passes.space() each_program("space", turns_of.space, 1800, hot_seconds) end
+
+function passes.processes() each_program("processes", turns_of.processes, 1800) end
+
+function passes.readers() each_program("readers", turns_of.readers, 1800) end
 
 local function measure_from_lua(lua, store, turn)
   local abi = lua:gsub("^lua", "")
@@ -157,19 +161,35 @@ local function measure_from_lua(lua, store, turn)
     store, binding, data, keys // 4, turn)
 end
 
+-- The Python original, where Python finds it.
+local function measure_original(turn)
+  local folder = os.getenv("ORIGINAL")
+  local python = (folder and ("env PYTHONPATH='%s' "):format(folder) or "") .. "python3 -B"
+  if first_line(python .. " -c 'import viperdb; print(1)'") ~= "1" then
+    return say("the Python original is not installed")
+  end
+  run(900, "%s bench/lua/original.py %s/original %d %d", python, data, keys // 4, turn)
+end
+
 function passes.lua()
-  for turn = 1, math.min(runs, 3) do
+  for turn = 1, turns_of.lua do
     for _, lua in ipairs({ "lua5.4", "luajit" }) do
-      say("%s, run %d", lua, turn)
+      say("%s %d of %d", lua, turn, turns_of.lua)
       measure_from_lua(lua, "floor", turn)
-      for _, store in ipairs(rotated(lua_stores, turn)) do measure_from_lua(lua, store, turn) end
+      for _, store in ipairs(rotated(lua_stores, turn)) do
+        if takes_part(store, turn) then measure_from_lua(lua, store, turn) end
+      end
     end
+    say("Python %d of %d", turn, turns_of.lua)
+    measure_original(turn)
   end
 end
 
-function passes.nginx()
-  say("nginx")
-  local lines, problem = dofile("bench/nginx/pass.lua")(build, data .. "/nginx", keys, math.min(runs, 3))
+-- What a file in bench/nginx measures.
+local function in_nginx(name, file)
+  say(name)
+  local measure = dofile("bench/nginx/" .. file)
+  local lines, problem = measure(build, data .. "/nginx", keys, turns_of[name])
   for _, line in ipairs(lines) do record(line) end
   if problem then
     failures[#failures + 1] = problem
@@ -177,18 +197,30 @@ function passes.nginx()
   end
 end
 
-assert(os.execute(("mkdir -p '%s'"):format(data)))
+function passes.nginx() in_nginx("nginx", "loops_pass.lua") end
+
+function passes.http() in_nginx("http", "http_pass.lua") end
+
+local function open_results(path)
+  results = assert(io.open(path, "w"))
+end
+
+local function measure_part(name)
+  local pass = assert(passes[name], "there is no part " .. name)
+  open_results(("%s/%s.tsv"):format(name == "kill" and programs .. "/results" or results_folder, name))
+  local load = first_line("cut -d' ' -f1 /proc/loadavg")
+  record("part", name, tostring(turns_of[name]), load, extent_of[name] or "")
+  pass()
+  results:close()
+end
+
+assert(os.execute(("mkdir -p '%s' '%s'"):format(data, results_folder)))
+open_results(results_folder .. "/machine.tsv")
 describe_machine()
 describe_stores()
-local load_before = tonumber(first_line("cut -d' ' -f1 /proc/loadavg")) or 0
-if load_before > 0.5 then
-  say("other programs are running (load %.1f): the numbers will be noisy", load_before)
-end
-for _, name in ipairs({ "kill", "measure", "latency", "processes", "lua", "nginx" }) do
-  if parts[name] then passes[name]() end
-end
 results:close()
-say("%s is complete", results_path)
+for _, name in ipairs(parts) do measure_part(name) end
+say("%s is complete", results_folder)
 if #failures > 0 then
   io.stderr:write(#failures, " programs failed, their numbers are missing\n")
   os.exit(1)

@@ -8,6 +8,8 @@
 
 package.path = "bench/lua/?.lua;" .. package.path
 
+local cjson = require("cjson")
+
 local store_name, binding_path, folder, keys_text, run = ...
 local lua = os.getenv("LUA") or "lua"
 local binding = assert(package.loadlib(binding_path, "luaopen_bench_store"))()
@@ -48,12 +50,24 @@ local function time_get(store, workload, limit, expected, get)
   emit(store.name, workload, nanoseconds)
 end
 
+-- Not timed: the first values are what was put, and of records their names are.
+local function verify(db, keys, values, stored)
+  for i = 1, math.min(1000, stored) do
+    local got, expected = db.fetch(keys[i]), values[i % 1000 + 1]
+    if type(expected) == "table" then
+      got, expected = (type(got) == "string" and cjson.decode(got) or got).name, expected.name
+    end
+    assert(got == expected, "a value is not what was put")
+  end
+end
+
 -- What was not put in time is not asked for.
 local function measure_texts(store, db, input)
   local keys, values, absent = input.keys(count, "a", 1), input.values(), input.keys(count, "b", 2)
   local function put(first, last) db.put(keys, values, first, last) end
   local nanoseconds, stored = time(count, put)
   emit(store.name, "put", nanoseconds)
+  verify(db, keys, values, stored)
   time_get(store, "get", stored, true, function(first, last) return db.get(keys, first, last) end)
   time_get(store, "get absent", count, false, function(first, last) return db.get(absent, first, last) end)
   emit(store.name, "overwrite", (time(stored, put)))
@@ -70,6 +84,7 @@ local function measure_records(store, db, input)
     db.put_records(keys, records, first, last)
   end)
   emit(store.name, "put record", nanoseconds)
+  verify(db, keys, records, stored)
   time_get(store, "get record", stored, true, function(first, last)
     return db.get_records(keys, first, last)
   end)

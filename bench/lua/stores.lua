@@ -3,7 +3,7 @@
 --   put(keys, values, first, last)   get(keys, first, last)   returns how many were there
 --   put_records, get_records         the same with small tables as values
 --   remove(keys, first, last)        walk()                   returns how many pairs there are
---   close()
+--   fetch(key)                       a value, for comparison  close()
 --
 -- The loops are inside, as a program would write them: no call but the store's own is in the time.
 
@@ -39,6 +39,7 @@ function stores.table.open()
       for _ in pairs(t) do count = count + 1 end
       return count
     end,
+    fetch = function(key) return t[key] end,
     close = function() end,
   }
 end
@@ -67,6 +68,7 @@ function stores.viperdb.open(folder)
       for _ in db:pairs() do count = count + 1 end
       return count
     end,
+    fetch = function(key) return db[key] end,
     close = function() assert(db:close()) end,
   }
 end
@@ -107,6 +109,7 @@ local function through_binding(name)
           db:walk(function() count = count + 1 end)
           return count
         end,
+        fetch = function(key) return db:get(key) end,
         close = function() db:close() end,
       }
     end,
@@ -176,6 +179,7 @@ function stores.sqlite.open(folder)
       cursor:close()
       return count
     end,
+    fetch = get_one,
     close = function()
       connection:close()
       environment:close()

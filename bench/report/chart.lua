@@ -2,7 +2,7 @@
 
 local chart = {}
 
-local row_height, bar_height, name_width, gap, head_height = 26, 16, 150, 16, 62
+local row_height, bar_height, name_width, gap, head_height = 26, 16, 170, 16, 62
 
 local colors = { ours = "#1a7f37", safe = "#57606a", floor = "#b6bec9", unsafe = "#d4a72c" }
 
@@ -15,6 +15,7 @@ local function text(x, y, content, extra)
 end
 
 local function number(value)
+  if value < 10 then return ("%.1f"):format(value) end
   local digits = ("%.0f"):format(value)
   local replaced
   repeat digits, replaced = digits:gsub("^(%d+)(%d%d%d)", "%1,%2") until replaced == 0

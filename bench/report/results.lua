@@ -1,4 +1,4 @@
--- results: reads what bench/run.lua wrote.
+-- results: reads what bench/run.lua wrote, a file a part.
 
 local results = {}
 results.__index = results
@@ -23,13 +23,23 @@ local function add_about(self, name, kind, speed, batches, settings)
   }
 end
 
+local function add_package(self, name, version)
+  if self.packages[name] then return end
+  self.packages[name] = version
+  self.packages[#self.packages + 1] = { name, version }
+end
+
 local function add_line(self, fields)
   local kind = fields[1]
   if kind == "machine" then
     self.machine[#self.machine + 1] = { fields[2], fields[3] }
     self.machine[fields[2]] = fields[3]
   elseif kind == "package" then
-    self.packages[#self.packages + 1] = { fields[2], fields[3] }
+    add_package(self, fields[2], fields[3])
+  elseif kind == "part" then
+    self.parts[#self.parts + 1] = {
+      name = fields[2], runs = tonumber(fields[3]), load = fields[4], extent = fields[5],
+    }
   elseif kind == "about" then
     add_about(self, fields[2], fields[3], fields[4], fields[5], fields[6])
   else
@@ -37,9 +47,22 @@ local function add_line(self, fields)
   end
 end
 
-function results.read(path)
-  local self = setmetatable({ machine = {}, packages = {}, stores = {}, values = {} }, results)
-  for line in io.lines(path) do add_line(self, split(line)) end
+local parts = {
+  "machine", "measure", "fill", "latency", "space", "processes", "readers", "lua", "nginx", "http",
+}
+
+local function read_file(self, path)
+  local file = io.open(path)
+  if not file then return end
+  for line in file:lines() do add_line(self, split(line)) end
+  file:close()
+end
+
+-- From BUILD/bench/results/KEYS, and the kill test from the folder above.
+function results.read(folder)
+  local self = setmetatable({ machine = {}, packages = {}, parts = {}, stores = {}, values = {} }, results)
+  for _, name in ipairs(parts) do read_file(self, ("%s/%s.tsv"):format(folder, name)) end
+  read_file(self, folder .. "/../kill.tsv")
   return self
 end
 
@@ -62,9 +85,10 @@ function results:greatest(store, workload)
 end
 
 -- A store of the first class: killed again and again, it never lost or spoiled what it had acknowledged.
-function results:survives(store)
-  local wrong = self:median(store.name, "kill test wrong keys")
-  local unusable = self:median(store.name, "kill test unusable")
+-- `test` is "kill test", or "kill test on disk" for each write on the disk.
+function results:survives(store, test)
+  local wrong = self:median(store.name, (test or "kill test") .. " wrong keys")
+  local unusable = self:median(store.name, (test or "kill test") .. " unusable")
   return store.persistent and wrong == 0 and unusable == 0
 end
 

@@ -1,5 +1,6 @@
 /*
-** lmdb.c - LMDB. A put is a transaction; a get renews a read transaction, as its manual advises.
+** lmdb.c - LMDB. A put is a transaction; a get renews a read transaction, and opening looks for dead readers,
+** as its manual advises.
 **
 ** MDB_WRITEMAP with MDB_NOSYNC is its fastest mode that leaves what a killed process wrote to the operating
 ** system. On the disk its defaults are used: each commit syncs.
@@ -18,6 +19,12 @@ typedef struct lmdb_store {
 
 static bool said(int result, const char *call) {
   return result == MDB_SUCCESS || adapter_failed(call, mdb_strerror(result));
+}
+
+/* Readers that were killed would keep old pages from being used again, and their places in the table. */
+static bool forget_dead_readers(const lmdb_store *store) {
+  int dead;
+  return said(mdb_reader_check(store->env, &dead), "mdb_reader_check");
 }
 
 /* Address space only: the file is as long as what is in it. */
@@ -41,7 +48,7 @@ static void *open_store(const char *folder, const adapter_options *options) {
   if (store == NULL || !said(mdb_env_create(&store->env), "mdb_env_create")) return adapter_give_up(store);
   mdb_env_set_mapsize(store->env, map_size(options));
   if (!said(mdb_env_open(store->env, folder, flags, 0600), "mdb_env_open")) return adapter_give_up(store);
-  return open_table(store) ? store : adapter_give_up(store);
+  return forget_dead_readers(store) && open_table(store) ? store : adapter_give_up(store);
 }
 
 static MDB_val val_of(text bytes) {

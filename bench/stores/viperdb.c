@@ -82,6 +82,11 @@ static bool sync_store(void *store) {
   return said(vdb_sync(store, &error), "vdb_sync", &error);
 }
 
+static bool reclaim(void *store) {
+  vdb_error error;
+  return said(vdb_reclaim(store, NULL, NULL, &error), "vdb_reclaim", &error);
+}
+
 static bool close_store(void *store) {
   vdb_error error;
   return said(vdb_close(store, &error), "vdb_close", &error);
@@ -100,5 +105,6 @@ const adapter bench_adapter = {
     .batch = batch,
     .walk = walk,
     .sync = sync_store,
+    .reclaim = reclaim,
     .close = close_store,
 };
