@@ -68,16 +68,12 @@ void index_close(hash_index *index) {
 
 static vdb_status map_index(hash_index *index, uint64_t length, vdb_error *error) {
   os_map_kind kind = index->readonly ? OS_MAP_READ : OS_MAP_WRITE;
-  uint64_t wanted = 2 * length < LEAST_MAPPING ? LEAST_MAPPING : 2 * length;
-  void *fresh = os.map(index->file, wanted, 0, kind);
-  if (fresh == MAP_FAILED) {
-    wanted = length;
-    fresh = os.map(index->file, wanted, 0, kind);
-  }
+  size_t mapped;
+  void *fresh = os_map_growing(index->file, length, kind, &mapped);
   if (fresh == MAP_FAILED) return error_system(error, "cannot map %s", index->name);
   if (index->base != NULL) os.unmap(index->base, index->mapped);
   index->base = fresh;
-  index->mapped = wanted;
+  index->mapped = mapped;
   return VDB_OK;
 }
 

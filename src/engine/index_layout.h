@@ -23,7 +23,6 @@
 #define CROWDED (SLOTS * 4 / 5)
 #define PLACE_BITS 28u
 #define HOME_BITS 12u
-#define LEAST_MAPPING ((uint64_t)16 * 1024 * 1024)
 #define GROW_BLOCKS 4u
 
 typedef struct split_intent {

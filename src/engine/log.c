@@ -24,10 +24,6 @@
 
 #include "error.h"
 
-#ifndef LOG_LEAST_MAPPING
-#define LOG_LEAST_MAPPING ((uint64_t)64 * 1024 * 1024)
-#endif
-
 void log_init(log_file *log, const char *name, char filler) {
   *log = (log_file){.file = -1, .name = name, .filler = filler};
 }
@@ -64,21 +60,13 @@ static uint64_t round_up(uint64_t value, uint64_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-/*
-** Maps more than is needed, so that a growing log is mapped anew only when it has doubled. The part beyond the
-** file's end costs address space only; a host that limits that gets just what is needed.
-*/
 static vdb_status map_log(log_file *log, uint64_t length, vdb_error *error) {
-  uint64_t wanted = round_up(2 * length < LOG_LEAST_MAPPING ? LOG_LEAST_MAPPING : 2 * length, os_page());
-  void *fresh = os.map(log->file, wanted, 0, OS_MAP_READ);
-  if (fresh == MAP_FAILED) {
-    wanted = round_up(length, os_page());
-    fresh = os.map(log->file, wanted, 0, OS_MAP_READ);
-  }
+  size_t mapped;
+  void *fresh = os_map_growing(log->file, length, OS_MAP_READ, &mapped);
   if (fresh == MAP_FAILED) return error_system(error, "cannot map %s", log->name);
   if (log->base != NULL) os.unmap((void *)log->base, log->mapped);
   log->base = fresh;
-  log->mapped = wanted;
+  log->mapped = mapped;
   return VDB_OK;
 }
 

@@ -201,6 +201,17 @@ int os_open_regular(int folder, const char *name, int flags, struct stat *status
   return -1;
 }
 
+void *os_map_growing(int file, uint64_t length, os_map_kind kind, size_t *mapped) {
+  uint64_t sizes[] = {OS_ROOM, 2 * length, length};
+  void *memory = MAP_FAILED;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes && memory == MAP_FAILED; i++) {
+    if (sizes[i] < length) continue;
+    *mapped = (size_t)(sizes[i] + os_page() - 1) / os_page() * os_page();
+    memory = os.map(file, *mapped, 0, kind);
+  }
+  return memory;
+}
+
 int64_t os_now(void) {
   int64_t nanoseconds = 0;
   if (os.clock(CLOCK_REALTIME, &nanoseconds) != 0) return 0;
