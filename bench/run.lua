@@ -78,6 +78,7 @@ local function describe_machine()
   record("machine", "file system", first_line("df --output=fstype '" .. data .. "' | tail -1"))
   record("machine", "compiler", first_line("cc --version"))
   record("machine", "ViperDB", first_line("git describe --always --dirty"))
+  record("machine", "load before", first_line("cut -d' ' -f1-3 /proc/loadavg"))
   record("machine", "keys", tostring(keys))
   local pipe = assert(io.popen("dpkg-query -W -f '${Package}\t${Version}\n' " .. packages .. " 2>/dev/null"))
   for line in pipe:lines() do record("package", line) end
@@ -208,8 +209,7 @@ end
 local function measure_part(name)
   local pass = assert(passes[name], "there is no part " .. name)
   open_results(("%s/%s.tsv"):format(name == "kill" and programs .. "/results" or results_folder, name))
-  local load = first_line("cut -d' ' -f1 /proc/loadavg")
-  record("part", name, tostring(turns_of[name]), load, extent_of[name] or "")
+  record("part", name, tostring(turns_of[name]), extent_of[name] or "")
   pass()
   results:close()
 end

@@ -37,9 +37,7 @@ local function add_line(self, fields)
   elseif kind == "package" then
     add_package(self, fields[2], fields[3])
   elseif kind == "part" then
-    self.parts[#self.parts + 1] = {
-      name = fields[2], runs = tonumber(fields[3]), load = fields[4], extent = fields[5],
-    }
+    self.parts[#self.parts + 1] = { name = fields[2], runs = tonumber(fields[3]), extent = fields[4] }
   elseif kind == "about" then
     add_about(self, fields[2], fields[3], fields[4], fields[5], fields[6])
   else

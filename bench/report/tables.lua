@@ -318,7 +318,7 @@ local function describe_parts(results)
   for i, part in ipairs(results.parts) do
     local runs = part.runs == 1 and "1 run" or ("%d runs"):format(part.runs)
     local extent = part.extent ~= "" and ", " .. part.extent or ""
-    texts[i] = ("%s (%s%s, load before %s)"):format(part.name, runs, extent, part.load)
+    texts[i] = ("%s (%s%s)"):format(part.name, runs, extent)
   end
   return "- parts: " .. table.concat(texts, ", ")
 end
