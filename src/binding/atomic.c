@@ -66,15 +66,18 @@ static vdb_status try_to_update(lua_State *L, handle *h, const vdb_key *key, vdb
   vdb_version version;
   int64_t expiration;
   lua_settop(L, 3);
+  compat_bound_nesting(L, 0);
+  int top = lua_gettop(L);
   lua_pushvalue(L, 3);
   vdb_status status = push_old(L, h, key, &version, &expiration, error);
   if (status != VDB_OK) return status;
   lua_call(L, 1, LUA_MULTRET);
-  if (lua_gettop(L) == 3)
+  if (lua_gettop(L) == top)
     luaL_error(L,
                "the function of db:update returned nothing: it must return the new value, or nil to delete");
-  lua_settop(L, 4);
-  return handle_write_version(L, h, key, 4, expiration, &version, error);
+  int value = top + 1;
+  lua_settop(L, value);
+  return handle_write_version(L, h, key, value, expiration, &version, error);
 }
 
 int atomic_update(lua_State *L) {

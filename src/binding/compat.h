@@ -122,6 +122,22 @@ static inline void compat_push_attached(lua_State *L, int index) {
 #endif
 }
 
+/*
+** Makes a call that comes again inside itself an error when it does so too often. Most Luas count the calls from C, up to
+** 200. LuaJIT only counts the slots of its own stack, 65500, and C's stack is at its end before: so the call takes many of
+** them, for each level of the value that it is made in, too.
+*/
+#if LUA_VERSION_NUM >= 502
+#define COMPAT_SPARE_SLOTS(levels) (0 * (levels))
+#else
+#define COMPAT_SPARE_SLOTS(levels) (160 + 16 * (levels))
+#endif
+
+static inline void compat_bound_nesting(lua_State *L, int levels) {
+  luaL_checkstack(L, COMPAT_SPARE_SLOTS(levels) + LUA_MINSTACK, "too many calls inside each other");
+  lua_settop(L, lua_gettop(L) + COMPAT_SPARE_SLOTS(levels));
+}
+
 /* ---- Functions as bytecode ---- */
 
 /*

@@ -196,8 +196,13 @@ static bool call_load(dump_reader *r, int class) {
     return fail_of_class(
         r, class, VDB_UNSUPPORTED,
         "the value has an object of the class %s, which is registered here without a load function");
-  lua_insert(r->L, -2);
+  int function = lua_gettop(r->L), plain = function - 1;
+  compat_bound_nesting(r->L, r->depth);
+  lua_pushvalue(r->L, function);
+  lua_pushvalue(r->L, plain);
   lua_call(r->L, 1, 1);
+  lua_replace(r->L, plain);
+  lua_settop(r->L, plain);
   return !lua_isnil(r->L, -1) ||
          fail_of_class(r, class, VDB_TYPE, "the load function of the class %s returned nil");
 }

@@ -250,10 +250,13 @@ static bool write_fields(dump_writer *w, int table, const place *at) {
 
 /* Calls the dump function of the class on top, and replaces it by the plain value. */
 static bool call_dump(dump_writer *w, int object, const place *at) {
-  lua_rawgeti(w->L, -1, CLASS_DUMP);
+  int class = lua_gettop(w->L);
+  compat_bound_nesting(w->L, w->depth);
+  lua_rawgeti(w->L, class, CLASS_DUMP);
   lua_pushvalue(w->L, object);
   lua_call(w->L, 1, 1);
-  lua_replace(w->L, -2);
+  lua_replace(w->L, class);
+  lua_settop(w->L, class);
   return !lua_isnil(w->L, -1) ||
          refuse(w, VDB_TYPE, at, "returned nil: a dump function returns the plain value");
 }
