@@ -39,8 +39,8 @@ local viperdb = {}
 ---What a Lua without integers reads in place of an integer that it can't hold exactly: the nearest float,
 ---or the digits. Without this option reading one is the error RANGE.
 ---@field integers? "float"|"string"
----Writes do slices of a reclaim when this part of the logs is dead: between 0 and 1. Without it only the
----call does.
+---Writes do slices of a reclaim when this part of the logs is dead, and both together have at least 16 MiB:
+---between 0 and 1. Without it only the call does.
 ---@field reclaim? number
 
 ---Opens the store in the folder `path`, which is made when it is not there.
@@ -218,7 +218,7 @@ function Transaction:has(key) end
 ---transaction at a time: one inside another raises.
 ---@param body fun(tx: viperdb.Transaction): ...
 ---@param options? viperdb.RetryOptions
----@return any ... What the function returns, or true when that is nothing.
+---@return any ... What the function returns, or true when that is nothing; on failure nil, message and code.
 function Store:transaction(body, options) end
 
 ---@param key viperdb.Key

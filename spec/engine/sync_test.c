@@ -181,6 +181,40 @@ static void test_exchange(void) {
   close_store(store);
 }
 
+static ino_t synced_folders[8];
+static int folder_count_synced;
+
+static int keep_folder(int folder) {
+  struct stat status;
+  if (fstat(folder, &status) == 0 && folder_count_synced < 8)
+    synced_folders[folder_count_synced++] = status.st_ino;
+  return 0;
+}
+
+static bool folder_was_synced(const char *name) {
+  struct stat status;
+  if (stat(name, &status) != 0) return false;
+  for (int i = 0; i < folder_count_synced; i++)
+    if (synced_folders[i] == status.st_ino) return true;
+  return false;
+}
+
+static void test_new_folder(void) {
+  path = new_path();
+  char around[700];
+  snprintf(around, sizeof around, "%s/..", path);
+  os.sync_folder = keep_folder;
+  vdb_store *store = open_store(path);
+  ok(folder_was_synced(path) && folder_was_synced(around),
+     "a new store's folder, and the one around it, are synced");
+  close_store(store);
+  folder_count_synced = 0;
+  store = open_store(path);
+  ok(folder_count_synced == 0, "one that is there is not");
+  os.sync_folder = real.sync_folder;
+  close_store(store);
+}
+
 int main(void) {
   real = os;
   os.sync = noted_sync;
@@ -188,6 +222,7 @@ int main(void) {
   test_failed_sync();
   test_failed_close();
   test_exchange();
+  test_new_folder();
   os.sync = real.sync;
   test_interval();
   return done_testing();

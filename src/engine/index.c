@@ -172,6 +172,21 @@ bool index_unchanged(const hash_index *index, const index_probe *probe) {
   return atomic_load_explicit(&header_of(index)->changes, memory_order_relaxed) == probe->changes;
 }
 
+void index_fetch(hash_index *index, uint64_t hash) {
+  char *segment;
+  if (index_find_segment(index, hash, &segment, NULL) != VDB_OK) return;
+  __builtin_prefetch(&slots_of(segment)[home_of(hash)]);
+}
+
+bool index_names(hash_index *index, uint64_t hash, uint64_t line) {
+  index_probe probe;
+  uint64_t candidate, value;
+  if (index_seek(index, hash, &probe, NULL) != VDB_OK) return false;
+  while (index_next(&probe, &candidate, &value))
+    if (candidate == line) return index_unchanged(index, &probe);
+  return false;
+}
+
 static void store_slot(index_slot *slot, uint64_t hash, uint64_t line, uint64_t value) {
   atomic_store_explicit(&slot->value, value_tag(hash) | (value & VALUE_MASK), memory_order_release);
   OS_STOP("half a slot");

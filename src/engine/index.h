@@ -69,6 +69,12 @@ bool index_next(index_probe *probe, uint64_t *line, uint64_t *value);
 /* Whether no segment was split since index_seek: only then is what the lookup found, or missed, to be believed. */
 bool index_unchanged(const hash_index *index, const index_probe *probe);
 
+/* Brings near what a lookup of this hash will touch. */
+void index_fetch(hash_index *index, uint64_t hash);
+
+/* Whether the index names this line for the hash. Only a yes is to be believed. */
+bool index_names(hash_index *index, uint64_t hash, uint64_t line);
+
 /* Writing calls. */
 
 /* Makes sure that a new key with this hash finds a free slot; splits a segment when it is crowded. Moves slots. */

@@ -36,6 +36,17 @@ static vdb_status check_folder(int folder, const char *path, vdb_error *error) {
                    "the folder %s holds other files and no store: name a folder of its own", path);
 }
 
+/* A new folder is on the disk when the folder around it is; that may be one that can't be read, and so not be synced. */
+static vdb_status sync_around(const vdb_store *store, const char *path, vdb_error *error) {
+  int around = os.open(store->folder, "..", O_RDONLY | O_DIRECTORY, 0);
+  if (around < 0 && errno == EACCES) return VDB_OK;
+  vdb_status status = VDB_OK;
+  if (around < 0 || os.sync_folder(around) != 0)
+    status = error_system(error, "cannot sync the folder around %s", path);
+  if (around >= 0) os.close(around);
+  return status;
+}
+
 static vdb_status open_folder(vdb_store *store, const char *path, vdb_error *error) {
   bool made = !store->options.readonly && os.make_folder(path, 0700) == 0;
   if (!made && !store->options.readonly && errno != EEXIST)
@@ -44,7 +55,8 @@ static vdb_status open_folder(vdb_store *store, const char *path, vdb_error *err
   if (store->folder < 0 && errno == ENOTDIR)
     return error_set(error, VDB_UNSUPPORTED, "%s is not a folder: a store needs a folder of its own", path);
   if (store->folder < 0) return error_system(error, "cannot open the folder %s", path);
-  if (made || store->options.readonly) return VDB_OK;
+  if (made) return sync_around(store, path, error);
+  if (store->options.readonly) return VDB_OK;
   return check_folder(store->folder, path, error);
 }
 

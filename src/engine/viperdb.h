@@ -125,9 +125,10 @@ typedef struct vdb_options {
   bool readonly; /* never write to the folder; it must exist */
   vdb_sync_mode sync;
   double sync_seconds; /* VDB_SYNC_INTERVAL: > 0 */
-  double wait_seconds; /* how long a write may wait for other writers; 0 means 5 */
+  double wait_seconds; /* how long a write, an opening or a closing may wait for others; 0 means 5 */
   double
-      reclaim_fraction; /* writes do slices of reclaim when this part of the logs is dead; 0: never, else below 1 */
+      reclaim_fraction; /* writes do slices of reclaim when more than this part of the logs is dead, and both
+                              have 16 MiB or more together; 0: never, else below 1 */
 } vdb_options;
 
 typedef struct vdb_store vdb_store;

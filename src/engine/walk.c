@@ -3,6 +3,9 @@
 **
 ** The walk takes a snapshot and reads the key log from its start to the snapshot's end. A line counts when it is its key's
 ** line in the snapshot.
+**
+** Lines stand one behind the other, but their keys' slots are all over the index. So a few lines are read ahead, and their
+** slots fetched, while there are others to hand out.
 */
 #include "snapshot.h"
 
@@ -11,10 +14,22 @@
 
 #include "error.h"
 
+#define AHEAD 8u
+
+/* A `set` line that was read ahead. The mapping may move until its turn comes, so its key is kept as an offset. */
+typedef struct walk_line {
+  record entry;
+  uint64_t line;
+  uint64_t key; /* offset of the key's text in the key log; RECORD_NONE when it lies in the scratch */
+  uint64_t hash;
+} walk_line;
+
 struct vdb_walk {
   vdb_snapshot snapshot;
-  uint64_t position;
-  char *key; /* the text of the last key, then its bytes */
+  uint64_t position; /* of the first line that was not read */
+  walk_line ahead[AHEAD];
+  unsigned next, count; /* in `ahead` */
+  char *key;            /* the text of the last key, then its bytes */
   size_t key_room;
 };
 
@@ -36,57 +51,91 @@ void vdb_walk_end(vdb_walk *walk) {
 }
 
 /* Keeps the key's text, since the lookup moves mappings, and room for its bytes behind it. */
-static vdb_status keep_key(vdb_walk *walk, const record *entry, vdb_error *error) {
-  size_t room = 2 * entry->key_size;
+static vdb_status keep_key(vdb_walk *walk, const walk_line *at, vdb_error *error) {
+  size_t room = 2 * at->entry.key_size;
   if (room > walk->key_room) {
     char *key = realloc(walk->key, room);
     if (key == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
     walk->key = key;
     walk->key_room = room;
   }
-  memcpy(walk->key, entry->key, entry->key_size);
+  const char *text = at->key == RECORD_NONE ? at->entry.key : walk->snapshot.view->key_log.base + at->key;
+  memcpy(walk->key, text, at->entry.key_size);
   return VDB_OK;
 }
 
-/* The next line from the position on; VDB_ABSENT at the end. */
-static vdb_status next_line(vdb_walk *walk, record *entry, uint64_t *line, vdb_error *error) {
-  vdb_snapshot *snapshot = &walk->snapshot;
-  log_file *log = &snapshot->view->key_log;
-  vdb_status status = log_cover(log, snapshot->end, error);
-  if (status != VDB_OK) return status;
-  while (walk->position < snapshot->end && log->base[walk->position] == '\n') walk->position++;
-  if (walk->position >= snapshot->end) return VDB_ABSENT;
-  *line = walk->position;
-  status = view_read_line(snapshot->view, *line, entry, &snapshot->scratch, error);
-  if (status == VDB_OK) walk->position += entry->line_size;
-  return status;
+static bool skip_blank(vdb_walk *walk) {
+  const vdb_snapshot *snapshot = &walk->snapshot;
+  const char *base = snapshot->view->key_log.base;
+  while (walk->position < snapshot->end && base[walk->position] == '\n') walk->position++;
+  return walk->position < snapshot->end;
 }
 
-/* Whether the line is its key's line in the snapshot; *entry is parsed again. */
-static vdb_status counts(vdb_walk *walk, uint64_t line, size_t key_size, record *entry, bool *yes,
-                         vdb_error *error) {
+static vdb_status read_line(vdb_walk *walk, walk_line *at, vdb_error *error) {
+  store_view *view = walk->snapshot.view;
+  const log_file *log = &view->key_log;
+  at->line = walk->position;
+  vdb_status status = view_read_line(view, at->line, &at->entry, &walk->snapshot.scratch, error);
+  if (status != VDB_OK) return status;
+  bool mapped = at->entry.key >= log->base && at->entry.key < log->base + log->size;
+  at->key = mapped ? (uint64_t)(at->entry.key - log->base) : RECORD_NONE;
+  return VDB_OK;
+}
+
+/*
+** VDB_ABSENT at the end. A line that is damaged, or whose key lies in the scratch, is left until it is the first, so that it
+** is told, or used, before any other is read.
+*/
+static vdb_status read_ahead(vdb_walk *walk, vdb_error *error) {
+  store_view *view = walk->snapshot.view;
+  vdb_status status = log_cover(&view->key_log, walk->snapshot.end, error);
+  if (status != VDB_OK) return status;
+  bool alone = false;
+  walk->next = walk->count = 0;
+  while (walk->count < AHEAD && !alone && skip_blank(walk)) {
+    walk_line *at = &walk->ahead[walk->count];
+    bool first = walk->count == 0;
+    status = read_line(walk, at, first ? error : NULL);
+    alone = status != VDB_OK || at->key == RECORD_NONE;
+    if (alone && !first) return VDB_OK;
+    if (status != VDB_OK) return status;
+    walk->position += at->entry.line_size;
+    if (at->entry.type == RECORD_DEL) continue;
+    at->hash = index_hash(&view->index, at->entry.key, at->entry.key_size);
+    index_fetch(&view->index, at->hash);
+    walk->count++;
+  }
+  return walk->count > 0 ? VDB_OK : VDB_ABSENT;
+}
+
+/* Whether the line is its key's line in the snapshot. */
+static vdb_status counts(vdb_walk *walk, const walk_line *at, bool *yes, vdb_error *error) {
   uint64_t newest;
-  vdb_status status = snapshot_find(&walk->snapshot, walk->key, key_size, &newest, entry, error);
+  record entry;
+  *yes = index_names(&walk->snapshot.view->index, at->hash, at->line);
+  if (*yes) return VDB_OK;
+  vdb_status status = snapshot_find(&walk->snapshot, walk->key, at->entry.key_size, &newest, &entry, error);
   if (status == VDB_ABSENT)
     return error_set(error, VDB_CORRUPT,
                      INDEX_NAME " misses the line at byte %llu of " KEY_LOG_NAME
                                 ": close the store in all processes, delete " INDEX_NAME ", open it again",
-                     (unsigned long long)line);
-  *yes = status == VDB_OK && newest == line;
+                     (unsigned long long)at->line);
+  *yes = status == VDB_OK && newest == at->line;
   return status;
 }
 
-static vdb_status fill_key(vdb_walk *walk, size_t size, vdb_key *key, vdb_error *error) {
+static vdb_status fill_key(vdb_walk *walk, const walk_line *at, vdb_key *key, vdb_error *error) {
+  size_t size = at->entry.key_size;
   if (record_read_key(walk->key, size, walk->key + size, key)) return VDB_OK;
   return error_set(error, VDB_CORRUPT,
-                   "a key before byte %llu of " KEY_LOG_NAME " can't be read: run viperdb.repair",
-                   (unsigned long long)walk->position);
+                   "the key of the line at byte %llu of " KEY_LOG_NAME " can't be read: run viperdb.repair",
+                   (unsigned long long)at->line);
 }
 
-static vdb_status fill_value(vdb_walk *walk, uint64_t line, const record *entry, vdb_value *value,
-                             vdb_error *error) {
+static vdb_status fill_value(vdb_walk *walk, const walk_line *at, vdb_value *value, vdb_error *error) {
   const char *bytes;
-  vdb_status status = view_read_value(walk->snapshot.view, line, entry, &bytes, error);
+  const record *entry = &at->entry;
+  vdb_status status = view_read_value(walk->snapshot.view, at->line, entry, &bytes, error);
   if (status != VDB_OK) return status;
   *value = (vdb_value){
       .encoding = entry->encoding,
@@ -97,26 +146,26 @@ static vdb_status fill_value(vdb_walk *walk, uint64_t line, const record *entry,
   return VDB_OK;
 }
 
+/* One line of those read ahead; VDB_ABSENT when its key has no value or a newer line. */
+static vdb_status hand_out(vdb_walk *walk, const walk_line *at, vdb_key *key, vdb_value *value,
+                           vdb_error *error) {
+  bool yes = false;
+  vdb_status status = keep_key(walk, at, error);
+  if (status == VDB_OK) status = counts(walk, at, &yes, error);
+  if (status == VDB_OK && !yes) return VDB_ABSENT;
+  if (status == VDB_OK) status = fill_key(walk, at, key, error);
+  if (status != VDB_OK) return status;
+  if (!record_alive(&at->entry)) return view_check_expired(walk->snapshot.view, at->line, &at->entry, error);
+  return value == NULL ? VDB_OK : fill_value(walk, at, value, error);
+}
+
 vdb_status vdb_walk_next(vdb_walk *walk, vdb_key *key, vdb_value *value, vdb_error *error) {
   if (walk->snapshot.store->closed)
     return error_set(error, VDB_CLOSED, "the store was closed during the walk");
   for (;;) {
-    record entry;
-    uint64_t line;
-    bool yes = false;
-    vdb_status status = next_line(walk, &entry, &line, error);
+    vdb_status status = walk->next < walk->count ? VDB_OK : read_ahead(walk, error);
     if (status != VDB_OK) return status;
-    if (entry.type == RECORD_DEL) continue;
-    size_t key_size = entry.key_size;
-    status = keep_key(walk, &entry, error);
-    if (status == VDB_OK) status = counts(walk, line, key_size, &entry, &yes, error);
-    if (status == VDB_OK && !yes) continue;
-    if (status == VDB_OK) status = fill_key(walk, key_size, key, error);
-    if (status == VDB_OK && !record_alive(&entry)) {
-      status = view_check_expired(walk->snapshot.view, line, &entry, error);
-      if (status == VDB_ABSENT) continue;
-    }
-    if (status == VDB_OK && value != NULL) status = fill_value(walk, line, &entry, value, error);
-    return status;
+    status = hand_out(walk, &walk->ahead[walk->next++], key, value, error);
+    if (status != VDB_ABSENT) return status;
   }
 }
