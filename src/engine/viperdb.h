@@ -126,9 +126,8 @@ typedef struct vdb_options {
   vdb_sync_mode sync;
   double sync_seconds; /* VDB_SYNC_INTERVAL: > 0 */
   double wait_seconds; /* how long a write, an opening or a closing may wait for others; 0 means 5 */
-  double
-      reclaim_fraction; /* writes do slices of reclaim when more than this part of the logs is dead, and both
-                              have 16 MiB or more together; 0: never, else below 1 */
+  /* When more than this part of both logs is dead, and they have 16 MiB together, writes do slices of a reclaim. 0: never. */
+  double reclaim_fraction; /* at least 0, below 1 */
 } vdb_options;
 
 typedef struct vdb_store vdb_store;
