@@ -127,12 +127,24 @@ static vdb_status resume(vdb_store *store, store_view *view, const found_files *
 
 /* Making anew -------------------------------------------------------------------------------------------------- */
 
-static vdb_status copy_lost(int folder, const char *name, log_file *log, uint64_t from, uint64_t to,
-                            vdb_error *error) {
+#define LOST_NAME_SIZE 64
+
+/* An opener that died may have left a file of this very millisecond: the next name that is free will do. */
+static int make_lost(int folder, char name[LOST_NAME_SIZE], int64_t *time, const char *suffix) {
   struct stat status;
+  for (;; ++*time) {
+    snprintf(name, LOST_NAME_SIZE, "db.lost-%lld.%s", (long long)*time, suffix);
+    int file = os_open_regular(folder, name, O_RDWR | O_CREAT | O_EXCL, &status);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+}
+
+static vdb_status copy_lost(int folder, int64_t *time, const char *suffix, log_file *log, uint64_t from,
+                            uint64_t to, vdb_error *error) {
+  char name[LOST_NAME_SIZE];
   vdb_status result = log_cover(log, to, error);
   if (result != VDB_OK) return result;
-  int file = os_open_regular(folder, name, O_RDWR | O_CREAT | O_EXCL, &status);
+  int file = make_lost(folder, name, time, suffix);
   if (file < 0) return error_system(error, "cannot make %s for what is cut from %s", name, log->name);
   if (os_write_all(file, log->base + from, (size_t)(to - from), 0) != 0 || os.sync(file) != 0)
     result = error_system(error, "cannot write %s", name);
@@ -153,15 +165,12 @@ static vdb_status keep_lost(vdb_store *store, store_view *view, const control_to
                             vdb_error *error) {
   uint64_t key_log = real_end(&view->key_log, totals->committed, '\n');
   uint64_t value_log = real_end(&view->value_log, totals->value_log_end, '\0');
-  char name[64];
-  int64_t now = os_now();
+  int64_t time = os_now();
   vdb_status status = VDB_OK;
-  snprintf(name, sizeof name, "db.lost-%lld.klog", (long long)now);
   if (key_log > totals->committed)
-    status = copy_lost(store->folder, name, &view->key_log, totals->committed, key_log, error);
+    status = copy_lost(store->folder, &time, "klog", &view->key_log, totals->committed, key_log, error);
   if (status != VDB_OK || value_log <= totals->value_log_end) return status;
-  snprintf(name, sizeof name, "db.lost-%lld.vlog", (long long)now);
-  return copy_lost(store->folder, name, &view->value_log, totals->value_log_end, value_log, error);
+  return copy_lost(store->folder, &time, "vlog", &view->value_log, totals->value_log_end, value_log, error);
 }
 
 static vdb_status cut_logs(store_view *view, const control_totals *totals, vdb_error *error) {

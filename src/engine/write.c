@@ -45,12 +45,22 @@ vdb_status store_replay(vdb_store *store, store_view *view, bool recount, vdb_er
   return VDB_OK;
 }
 
+/* A big value is written through the file: when its writer dies, that is longer than anybody was told. */
+static vdb_status clear_tail(log_file *log, uint64_t end, uint64_t allocated, vdb_error *error) {
+  vdb_status status = log_measure(log, error);
+  if (status == VDB_OK && log->size > allocated) {
+    status = log_cut(log, allocated, error);
+    if (status == VDB_OK) status = log_measure(log, error);
+  }
+  return status == VDB_OK ? log_refill(log, end, allocated, error) : status;
+}
+
 static vdb_status clear_tails(const control_page *page, store_view *view, vdb_error *error) {
   const control_totals *totals = control_now(page);
-  vdb_status status =
-      log_refill(&view->key_log, totals->committed, atomic_load(&page->key_log_allocated), error);
-  if (status != VDB_OK) return status;
-  return log_refill(&view->value_log, totals->value_log_end, atomic_load(&page->value_log_allocated), error);
+  uint64_t key_log = atomic_load(&page->key_log_allocated),
+           value_log = atomic_load(&page->value_log_allocated);
+  vdb_status status = clear_tail(&view->key_log, totals->committed, key_log, error);
+  return status == VDB_OK ? clear_tail(&view->value_log, totals->value_log_end, value_log, error) : status;
 }
 
 /* A process that died between the commit point of a reclaim and its end left the rest to do. */
