@@ -169,6 +169,12 @@ static vdb_status write_lines(vdb_store *store, batch *batch_of, uint64_t lines,
   return VDB_OK;
 }
 
+/* The lines are read again for the index when they are committed, and then there is no way back. */
+static vdb_status cover_lines(store_view *view, uint64_t committed, vdb_error *error) {
+  vdb_status status = log_cover(&view->key_log, committed, error);
+  return status == VDB_OK ? log_cover(&view->key_log, view->key_log.size, error) : status;
+}
+
 /* Once committed, the batch has happened. If the index can't follow now, the next who locks makes it follow. */
 static vdb_status write_batch(vdb_store *store, batch *batch_of, vdb_error *error) {
   control_page *page = store->control.page;
@@ -177,6 +183,7 @@ static vdb_status write_batch(vdb_store *store, batch *batch_of, vdb_error *erro
   vdb_status status = find_old(store, batch_of, &lines, error);
   if (status != VDB_OK || lines == 0) return status;
   status = write_lines(store, batch_of, lines, &totals, error);
+  if (status == VDB_OK) status = cover_lines(store->view, totals.committed, error);
   if (status != VDB_OK) {
     atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
     return status;

@@ -312,10 +312,11 @@ static vdb_status fill_memory(vdb_store *store, store_view *view, vdb_error *err
 
 vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
   swap_file swap;
-  if (swap_read(store->folder, &swap, NULL) != VDB_ABSENT)
+  vdb_status status = swap_read(store->folder, &swap, error);
+  if (status == VDB_OK)
     return error_set(error, VDB_UNSUPPORTED,
                      "a reclaim was interrupted: open the store for writing once, so that it is finished");
-  vdb_status status = control_open_private(&store->control, error);
+  if (status == VDB_ABSENT) status = control_open_private(&store->control, error);
   if (status != VDB_OK) return status;
   store->view = view_new();
   if (store->view == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
