@@ -35,6 +35,7 @@ end
 local layers = {
   { "src/engine/viperdb" },
   { "src/engine/error", "src/engine/crc32", "src/engine/siphash", "src/engine/os" },
+  { "src/engine/background" },
   { "src/engine/record", "src/engine/log", "src/engine/index", "src/engine/control" },
   {
     "src/engine/store", "src/engine/view", "src/engine/lookup", "src/engine/write",

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -218,6 +219,18 @@ static inline void *shared_memory(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) exit(1);
   return memory;
+}
+
+/* Threads ----------------------------------------------------------------------------------------------- */
+
+static inline void *do_nothing(void *context) {
+  return context;
+}
+
+/* For os.thread in tests that watch system calls: what the engine has a thread do is done at once. */
+static inline int run_at_once(pthread_t *thread, void *(*work)(void *context), void *context) {
+  work(context);
+  return pthread_create(thread, NULL, do_nothing, NULL);
 }
 
 /* Random numbers ---------------------------------------------------------------------------------------- */

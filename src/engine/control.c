@@ -209,8 +209,10 @@ void control_leave_door(control_handle *control) {
   lock_byte(control, CONTROL_DOOR, OS_UNLOCK);
 }
 
-bool control_use_alone(control_handle *control) {
-  return lock_byte(control, CONTROL_USE, OS_LOCK_EXCLUSIVE);
+vdb_status control_use_alone(control_handle *control, vdb_error *error) {
+  if (lock_byte(control, CONTROL_USE, OS_LOCK_EXCLUSIVE)) return VDB_OK;
+  if (errno == EAGAIN || errno == EACCES) return VDB_ABSENT;
+  return error_system(error, "cannot lock " CONTROL_NAME);
 }
 
 void control_leave_use(control_handle *control) {
@@ -222,8 +224,10 @@ vdb_status control_use_shared(control_handle *control, vdb_error *error) {
   return error_system(error, "cannot lock " CONTROL_NAME);
 }
 
-bool control_try_reclaim(control_handle *control) {
-  return lock_byte(control, CONTROL_RECLAIM, OS_LOCK_EXCLUSIVE);
+vdb_status control_try_reclaim(control_handle *control, vdb_error *error) {
+  if (lock_byte(control, CONTROL_RECLAIM, OS_LOCK_EXCLUSIVE)) return VDB_OK;
+  if (errno != EAGAIN && errno != EACCES) return error_system(error, "cannot lock " CONTROL_NAME);
+  return error_set(error, VDB_BUSY, "another handle is reclaiming the store");
 }
 
 void control_leave_reclaim(control_handle *control) {

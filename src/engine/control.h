@@ -146,10 +146,12 @@ vdb_status control_reset_locks(control_page *page, vdb_error *error);
 typedef enum control_lock_byte { CONTROL_DOOR = 0, CONTROL_USE = 1, CONTROL_RECLAIM = 2 } control_lock_byte;
 vdb_status control_enter_door(control_handle *control, int64_t wait_nanoseconds, vdb_error *error);
 void control_leave_door(control_handle *control);
-bool control_use_alone(control_handle *control);
+/* VDB_ABSENT: somebody else has the store open. */
+vdb_status control_use_alone(control_handle *control, vdb_error *error);
 vdb_status control_use_shared(control_handle *control, vdb_error *error);
 void control_leave_use(control_handle *control);
-bool control_try_reclaim(control_handle *control);
+/* VDB_BUSY: another handle has it. */
+vdb_status control_try_reclaim(control_handle *control, vdb_error *error);
 void control_leave_reclaim(control_handle *control);
 
 /*

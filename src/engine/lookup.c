@@ -121,9 +121,9 @@ vdb_status view_read_value(store_view *view, uint64_t line, const record *entry,
     return bad_value(line, entry, error);
   uint64_t end = entry->offset + entry->value_size;
   if (entry->value_size > 0 && (end > log->size || end > log->mapped)) {
-    vdb_status status = log_cover(log, end, NULL);
+    vdb_status status = log_cover(log, end, error);
     if (status == VDB_CORRUPT) return bad_value(line, entry, error);
-    if (status != VDB_OK) return log_cover(log, end, error);
+    if (status != VDB_OK) return status;
   }
   *bytes = entry->value_size > 0 ? log->base + entry->offset : "";
   return record_intact(entry, *bytes) ? VDB_OK : bad_value(line, entry, error);

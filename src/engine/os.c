@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +111,16 @@ static int real_size_limit(uint64_t *bytes) {
   return 0;
 }
 
+/* The host's signal handlers are not to run in a thread that the host doesn't know of. */
+static int real_thread(pthread_t *thread, void *(*work)(void *context), void *context) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int reason = pthread_create(thread, NULL, work, context);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return reason;
+}
+
 #ifdef OS_STEPS
 static void no_step(const char *name) {
   (void)name;
@@ -139,6 +149,7 @@ os_table os = {
     .clock = real_clock,
     .sleep = real_sleep,
     .user = geteuid,
+    .thread = real_thread,
     .size_limit = real_size_limit,
 #ifdef OS_STEPS
     .step = no_step,

@@ -9,6 +9,7 @@
 #ifndef VIPERDB_OS_H
 #define VIPERDB_OS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,7 +48,9 @@ typedef struct os_table {
   int (*clock)(int clock, int64_t *nanoseconds);               /* clock_gettime */
   int (*sleep)(int64_t nanoseconds);                           /* nanosleep */
   uid_t (*user)(void);                                         /* geteuid */
-  int (*size_limit)(uint64_t *bytes);                          /* getrlimit RLIMIT_FSIZE */
+  int (*thread)(pthread_t *thread, void *(*work)(void *context),
+                void *context);       /* pthread_create; 0 or an errno */
+  int (*size_limit)(uint64_t *bytes); /* getrlimit RLIMIT_FSIZE */
 #ifdef OS_STEPS
   void (*step)(const char *name); /* test builds: called at each named step of a write */
   void (*stop)(const char *name); /* test builds: the same for points of a read and tries of a wait */

@@ -8,7 +8,7 @@
 **   sort      them by key
 **   copy      them and their values
 **   follow    copy what was written since `end`, in the order of the log; tombstones of keys that were copied, too
-**   sync      the new files
+**   sync      the new files; a reclaim in slices has a thread do it, so that no slice waits for the disk
 **   follow    what was written meanwhile, until little is left; then, holding the writers' lock, the rest
 **   exchange  swap.c puts the new files in place of the old ones
 **
@@ -29,10 +29,12 @@
 
 #include "append.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "background.h"
 #include "error.h"
 #include "sorter.h"
 #include "swap.h"
@@ -78,6 +80,7 @@ struct reclaim_job {
   char *text; /* the key that is being looked up */
   size_t text_room;
   sorter_state sorter;
+  background *syncing;
   record_scratch scratch;
 };
 
@@ -93,7 +96,6 @@ static vdb_status open_target(reclaim_job *job, int folder, vdb_error *error) {
   store_view *view = view_new();
   if (view == NULL) return no_memory(error);
   vdb_store *target = &job->target;
-  control_init(&target->control);
   target->view = view;
   view->key_log.name = swap_new_names[0];
   view->value_log.name = swap_new_names[1];
@@ -109,6 +111,7 @@ static vdb_status open_target(reclaim_job *job, int folder, vdb_error *error) {
 }
 
 static void free_job(reclaim_job *job) {
+  (void)background_end(job->syncing);
   view_release(job->target.view);
   control_close(&job->target.control);
   record_scratch_free(&job->target.scratch);
@@ -137,6 +140,7 @@ void reclaim_abandon(vdb_store *store) {
 static vdb_status start_job(vdb_store *store, vdb_error *error) {
   reclaim_job *job = calloc(1, sizeof *job);
   if (job == NULL) return no_memory(error);
+  control_init(&job->target.control);
   store->reclaim = job;
   job->source = view_share(store->view);
   job->end = store_length(store);
@@ -149,11 +153,10 @@ static vdb_status start_job(vdb_store *store, vdb_error *error) {
 static vdb_status start(vdb_store *store, vdb_error *error) {
   vdb_status status = store_lock(store, error);
   if (status != VDB_OK) return status;
-  if (control_try_reclaim(&store->control)) {
+  status = control_try_reclaim(&store->control, error);
+  if (status == VDB_OK) {
     status = start_job(store, error);
     if (status != VDB_OK && store->reclaim == NULL) control_leave_reclaim(&store->control);
-  } else {
-    status = error_set(error, VDB_BUSY, "another handle is reclaiming the store");
   }
   store_unlock(store);
   return status;
@@ -353,6 +356,28 @@ static vdb_status name_logs(const store_view *view, swap_file *swap, vdb_error *
   return VDB_OK;
 }
 
+/* The index is derived, but a file that is renamed over another is written to the disk all the same: better now. */
+static int sync_copy(void *context) {
+  const store_view *view = context;
+  int files[] = {view->value_log.file, view->key_log.file, view->index.file};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (os.sync(files[i]) != 0) return errno;
+  return 0;
+}
+
+/* VDB_ABSENT when there is nothing to do for now: a slice doesn't wait for the disk. */
+static vdb_status wait_for_copy(reclaim_job *job, bool in_slices, vdb_error *error) {
+  int reason;
+  if (job->syncing == NULL && in_slices) job->syncing = background_start(sync_copy, job->target.view);
+  if (in_slices && job->syncing != NULL && !background_done(job->syncing, &reason)) return VDB_ABSENT;
+  reason = job->syncing != NULL ? background_end(job->syncing) : sync_copy(job->target.view);
+  job->syncing = NULL;
+  job->phase = RECLAIM_FOLLOW_AGAIN;
+  if (reason == 0) return VDB_OK;
+  errno = reason;
+  return error_system(error, "cannot sync the new files");
+}
+
 static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
   reclaim_job *job = store->reclaim;
   store_view *view = job->target.view;
@@ -385,6 +410,7 @@ static vdb_status exchange(vdb_store *store, vdb_error *error) {
 
 /* The call ----------------------------------------------------------------------------------------------------- */
 
+/* VDB_ABSENT when there is nothing to do for now. */
 static vdb_status step(vdb_store *store, int64_t deadline, vdb_error *error) {
   reclaim_job *job = store->reclaim;
   switch (job->phase) {
@@ -392,7 +418,7 @@ static vdb_status step(vdb_store *store, int64_t deadline, vdb_error *error) {
   case RECLAIM_SORT: return sort_some(job, error);
   case RECLAIM_COPY: return copy_next(job, error);
   case RECLAIM_FOLLOW: return follow(store, RECLAIM_SYNC, deadline, error);
-  case RECLAIM_SYNC: job->phase = RECLAIM_FOLLOW_AGAIN; return sync_target(job, error);
+  case RECLAIM_SYNC: return wait_for_copy(job, deadline != INT64_MAX, error);
   case RECLAIM_FOLLOW_AGAIN: return follow(store, RECLAIM_EXCHANGE, deadline, error);
   case RECLAIM_EXCHANGE: return exchange(store, error);
   default: return VDB_OK;
@@ -422,7 +448,7 @@ static vdb_status work(vdb_store *store, const vdb_reclaim_options *options, vdb
     reported = now;
     if (!go_on) status = error_set(error, VDB_CONFLICT, "stopped by the progress function");
   }
-  return status;
+  return status == VDB_ABSENT ? VDB_OK : status;
 }
 
 static vdb_status check_reclaim(const vdb_reclaim_options *options, vdb_error *error) {

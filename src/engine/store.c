@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "background.h"
 #include "error.h"
 
 #define DEFAULT_WAIT_SECONDS 5.0
@@ -88,8 +89,9 @@ static vdb_status open_writable(vdb_store *store, vdb_error *error) {
   if (status != VDB_OK) return status;
   status = control_enter_door(&store->control, store->wait, error);
   if (status != VDB_OK) return status;
-  if (control_use_alone(&store->control)) status = open_first(store, error);
-  else status = open_joined(store, error);
+  status = control_use_alone(&store->control, error);
+  if (status == VDB_OK) status = open_first(store, error);
+  else if (status == VDB_ABSENT) status = open_joined(store, error);
   control_leave_door(&store->control);
   if (status == VDB_OK && store->options.sync == VDB_SYNC_INTERVAL) status = syncer_start(store, error);
   return status;
@@ -162,6 +164,8 @@ static vdb_store *new_store(const vdb_options *options) {
 
 /* Gives back files and mappings, without a word to the other processes. */
 static void drop_files(vdb_store *store) {
+  (void)background_end(store->closing);
+  store->closing = NULL;
   view_release(store->view);
   store->view = NULL;
   control_close(&store->control);
@@ -219,7 +223,9 @@ void store_release(vdb_store *store) {
 static vdb_status leave(vdb_store *store, vdb_error *error) {
   if (store->options.readonly || store->control.page == NULL) return VDB_OK;
   vdb_status status = control_enter_door(&store->control, store->wait, error);
-  if (status == VDB_OK && control_use_alone(&store->control)) status = recover_close(store, error);
+  if (status == VDB_OK) status = control_use_alone(&store->control, error);
+  if (status == VDB_OK) status = recover_close(store, error);
+  else if (status == VDB_ABSENT) status = VDB_OK;
   control_leave_use(&store->control);
   control_leave_door(&store->control);
   return status;

@@ -27,6 +27,7 @@ typedef struct store_view {
   hash_index index;
 } store_view;
 
+struct background;
 struct syncer;
 struct reclaim_job;
 
@@ -37,6 +38,7 @@ struct vdb_store {
   uint64_t process;
   control_handle control;
   store_view *view;
+  struct background *closing; /* closes the files of a generation that has gone */
   vdb_options options;
   int64_t wait; /* nanoseconds */
   char *key_text;

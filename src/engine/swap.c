@@ -107,12 +107,11 @@ vdb_status swap_read(int folder, swap_file *swap, vdb_error *error) {
   if (file < 0 && errno == ENOENT) return VDB_ABSENT;
   if (file < 0) return error_open(error, SWAP_NAME);
   char text[SWAP_SIZE + 1] = {0};
-  vdb_status result = VDB_CORRUPT;
-  if (status.st_size < SWAP_SIZE && os_read_all(file, text, (size_t)status.st_size, 0) == 0 &&
-      parse_swap(text, (size_t)status.st_size, swap))
-    result = VDB_OK;
+  size_t size = status.st_size < SWAP_SIZE ? (size_t)status.st_size : 0;
+  bool read = os_read_all(file, text, size, 0) == 0;
+  vdb_status result = read ? VDB_OK : error_system(error, "cannot read " SWAP_NAME);
   os.close(file);
-  if (result == VDB_OK) return VDB_OK;
+  if (!read || (size > 0 && parse_swap(text, size, swap))) return result;
   return error_set(error, VDB_CORRUPT,
                    SWAP_NAME " is damaged: a reclaim was interrupted and can't be finished; keep "
                              "a copy of the folder and run viperdb.repair on it");

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -124,16 +123,6 @@ static int make_wake(pthread_cond_t *wake) {
   return reason;
 }
 
-/* The host's signal handlers are not to run in a thread that the host doesn't know of. */
-static int start_thread(struct syncer *syncer) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int reason = pthread_create(&syncer->thread, NULL, sync_again_and_again, syncer);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return reason;
-}
-
 vdb_status syncer_start(vdb_store *store, vdb_error *error) {
   struct syncer *syncer = calloc(1, sizeof *syncer);
   if (syncer == NULL) return error_set(error, VDB_NO_MEMORY, "out of memory");
@@ -143,7 +132,7 @@ vdb_status syncer_start(vdb_store *store, vdb_error *error) {
   if (status == VDB_OK) {
     int reason = pthread_mutex_init(&syncer->lock, NULL);
     if (reason == 0) reason = make_wake(&syncer->wake);
-    if (reason == 0) reason = start_thread(syncer);
+    if (reason == 0) reason = os.thread(&syncer->thread, sync_again_and_again, syncer);
     errno = reason;
     if (reason != 0) status = error_system(error, "cannot start the thread that syncs");
   }

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "background.h"
 #include "error.h"
 #include "swap.h"
 
@@ -107,6 +108,26 @@ static vdb_status try_open(vdb_store *store, uint64_t generation, store_view **o
   return status == VDB_OK ? VDB_ABSENT : status;
 }
 
+#define SOON_CLOSED ((uint64_t)8 * 1024 * 1024)
+
+static int close_view(void *view) {
+  view_release(view);
+  return 0;
+}
+
+/* Who closes a deleted file as the last frees its blocks; with large files no call should have to wait for that. */
+static void drop_old_view(vdb_store *store) {
+  store_view *old = store->view;
+  store->view = NULL;
+  bool last = old != NULL && old->references == 1;
+  if (last && old->key_log.size + old->value_log.size >= SOON_CLOSED) {
+    (void)background_end(store->closing);
+    store->closing = background_start(close_view, old);
+    if (store->closing != NULL) return;
+  }
+  view_release(old);
+}
+
 /* An exchange that gets in between is a reason to try again, but not for ever: somebody may be changing the files. */
 static vdb_status reopen(vdb_store *store, vdb_error *error) {
   int64_t end = os_ticks() + store->wait;
@@ -115,7 +136,7 @@ static vdb_status reopen(vdb_store *store, vdb_error *error) {
     store_view *fresh = NULL;
     vdb_status status = try_open(store, generation, &fresh, error);
     if (status == VDB_OK) {
-      view_release(store->view);
+      drop_old_view(store);
       store->view = fresh;
       return VDB_OK;
     }
