@@ -175,6 +175,7 @@ bool index_unchanged(const hash_index *index, const index_probe *probe) {
 void index_fetch(hash_index *index, uint64_t hash) {
   char *segment;
   if (index_find_segment(index, hash, &segment, NULL) != VDB_OK) return;
+  __builtin_prefetch(segment);
   __builtin_prefetch(&slots_of(segment)[home_of(hash)]);
 }
 

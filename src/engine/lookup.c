@@ -49,6 +49,17 @@ vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record
   return status;
 }
 
+bool view_keep_line(store_view *view, uint64_t line, const record *entry, kept_line *kept) {
+  const log_file *log = &view->key_log;
+  bool mapped = entry->key >= log->base && entry->key < log->base + log->size;
+  kept->entry = *entry;
+  kept->line = line;
+  kept->key = mapped ? (uint64_t)(entry->key - log->base) : RECORD_NONE;
+  kept->hash = index_hash(&view->index, entry->key, entry->key_size);
+  index_fetch(&view->index, kept->hash);
+  return mapped;
+}
+
 /*
 ** The value is fetched while the line is being read: the hint saves waiting for one memory access after the other. The
 ** first byte of each is loaded for good, since a mere prefetch is dropped where the page's address is not at hand.

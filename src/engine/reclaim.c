@@ -213,6 +213,8 @@ static vdb_status is_newest(reclaim_job *job, const char *key, size_t size, uint
   *newest = false;
   if (!grow((void **)&job->text, &job->text_room, size, 1)) return no_memory(error);
   memcpy(job->text, key, size);
+  *newest = index_names(&job->source->index, index_hash(&job->source->index, key, size), line);
+  if (*newest) return VDB_OK;
   vdb_status status = view_find(job->source, &job->target.scratch, job->text, size, &found, error);
   *newest = status == VDB_OK && found.exists && found.line == line;
   return status;

@@ -2,6 +2,9 @@
 ** scan.c - reading the logs from their start into an empty index.
 **
 ** A batch counts when all its lines are there: its lines are looked at once before the first is applied.
+**
+** Keys that follow each other in the log have their slots all over the index. So lines are kept until there are some, and
+** their slots fetched meanwhile.
 */
 #include "scan.h"
 
@@ -10,12 +13,16 @@
 #include "append.h"
 #include "error.h"
 
+#define KEPT 16u
+
 typedef struct scan {
   store_view *view;
   const scan_trust *trust;
   control_totals *totals;
   uint64_t position;
   uint64_t read; /* lines from the position up to here are good: those of a batch that is not complete */
+  kept_line kept[KEPT]; /* good lines before the position that are not applied yet */
+  size_t count;
   record_scratch scratch;
   record_scratch other;
 } scan;
@@ -69,6 +76,17 @@ static vdb_status apply(scan *scan_at, uint64_t line, const record *entry, vdb_e
   return VDB_OK;
 }
 
+static vdb_status apply_kept(scan *scan_at, vdb_error *error) {
+  vdb_status status = VDB_OK;
+  for (size_t i = 0; i < scan_at->count && status == VDB_OK; i++) {
+    kept_line *kept = &scan_at->kept[i];
+    kept->entry.key = scan_at->view->key_log.base + kept->key;
+    status = apply(scan_at, kept->line, &kept->entry, error);
+  }
+  scan_at->count = 0;
+  return status;
+}
+
 static vdb_status apply_until(scan *scan_at, uint64_t end, vdb_error *error) {
   while (scan_at->position < end) {
     record entry;
@@ -80,12 +98,22 @@ static vdb_status apply_until(scan *scan_at, uint64_t end, vdb_error *error) {
   return VDB_OK;
 }
 
+static vdb_status read_batch(scan *scan_at, const record *first, vdb_error *error) {
+  vdb_status status = apply_kept(scan_at, error);
+  if (status == VDB_OK) status = look_at_batch(scan_at, scan_at->position, first, error);
+  return status == VDB_OK ? apply_until(scan_at, scan_at->read, error) : status;
+}
+
 static vdb_status read_next(scan *scan_at, vdb_error *error) {
   record entry;
   scan_at->read = scan_at->position;
   vdb_status status = look(scan_at, scan_at->position, doubted(scan_at, scan_at->position), &entry, error);
-  if (status == VDB_OK) status = look_at_batch(scan_at, scan_at->position, &entry, error);
-  return status == VDB_OK ? apply_until(scan_at, scan_at->read, error) : status;
+  if (status != VDB_OK) return status;
+  kept_line *kept = &scan_at->kept[scan_at->count];
+  if (entry.batch > 0 || !view_keep_line(scan_at->view, scan_at->position, &entry, kept))
+    return read_batch(scan_at, &entry, error);
+  scan_at->position += entry.line_size;
+  return ++scan_at->count < KEPT ? VDB_OK : apply_kept(scan_at, error);
 }
 
 /* Whether an intact line begins anywhere from `from` on. */
@@ -115,6 +143,8 @@ static bool skip_blank(scan *scan_at) {
 static vdb_status scan_lines(scan *scan_at, vdb_error *error) {
   vdb_status status = VDB_OK;
   while (status == VDB_OK && skip_blank(scan_at)) status = read_next(scan_at, error);
+  vdb_status applied = apply_kept(scan_at, error);
+  if (applied != VDB_OK) return applied;
   if (status != VDB_CORRUPT || scan_at->position < scan_at->trust->mark) return status;
   if (!scan_at->trust->marked && good_line_from(scan_at, scan_at->read)) return status;
   return VDB_OK;

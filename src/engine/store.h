@@ -57,6 +57,14 @@ typedef struct store_found {
   index_probe probe;
 } store_found;
 
+/* A line that is kept while others are read. The mapping may move meanwhile, so the key's place in it is kept. */
+typedef struct kept_line {
+  record entry; /* its key only if it is elsewhere than in the key log */
+  uint64_t line;
+  uint64_t key; /* offset of the key's text in the key log; RECORD_NONE when it is elsewhere */
+  uint64_t hash;
+} kept_line;
+
 /* view.c ------------------------------------------------------------------------------------------------------ */
 
 /* A closed view with one reference. NULL when memory runs out. */
@@ -89,6 +97,12 @@ void store_release(vdb_store *store);
 /* Parses the line at an offset of the view's key log. */
 vdb_status view_read_line(store_view *view, uint64_t line, record *entry, record_scratch *scratch,
                           vdb_error *error);
+
+/*
+** Keeps a line that was just read, and brings near what a lookup of its key will touch. False when its key lies in the
+** scratch, and so must be used before another line is read.
+*/
+bool view_keep_line(store_view *view, uint64_t line, const record *entry, kept_line *kept);
 
 /* The key's newest line. */
 vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size,

@@ -16,18 +16,10 @@
 
 #define AHEAD 8u
 
-/* A `set` line that was read ahead. The mapping may move until its turn comes, so its key is kept as an offset. */
-typedef struct walk_line {
-  record entry;
-  uint64_t line;
-  uint64_t key; /* offset of the key's text in the key log; RECORD_NONE when it lies in the scratch */
-  uint64_t hash;
-} walk_line;
-
 struct vdb_walk {
   vdb_snapshot snapshot;
   uint64_t position; /* of the first line that was not read */
-  walk_line ahead[AHEAD];
+  kept_line ahead[AHEAD];
   unsigned next, count; /* in `ahead` */
   char *key;            /* the text of the last key, then its bytes */
   size_t key_room;
@@ -51,7 +43,7 @@ void vdb_walk_end(vdb_walk *walk) {
 }
 
 /* Keeps the key's text, since the lookup moves mappings, and room for its bytes behind it. */
-static vdb_status keep_key(vdb_walk *walk, const walk_line *at, vdb_error *error) {
+static vdb_status keep_key(vdb_walk *walk, const kept_line *at, vdb_error *error) {
   size_t room = 2 * at->entry.key_size;
   if (room > walk->key_room) {
     char *key = realloc(walk->key, room);
@@ -71,17 +63,6 @@ static bool skip_blank(vdb_walk *walk) {
   return walk->position < snapshot->end;
 }
 
-static vdb_status read_line(vdb_walk *walk, walk_line *at, vdb_error *error) {
-  store_view *view = walk->snapshot.view;
-  const log_file *log = &view->key_log;
-  at->line = walk->position;
-  vdb_status status = view_read_line(view, at->line, &at->entry, &walk->snapshot.scratch, error);
-  if (status != VDB_OK) return status;
-  bool mapped = at->entry.key >= log->base && at->entry.key < log->base + log->size;
-  at->key = mapped ? (uint64_t)(at->entry.key - log->base) : RECORD_NONE;
-  return VDB_OK;
-}
-
 /*
 ** VDB_ABSENT at the end. A line that is damaged, or whose key lies in the scratch, is left until it is the first, so that it
 ** is told, or used, before any other is read.
@@ -93,23 +74,20 @@ static vdb_status read_ahead(vdb_walk *walk, vdb_error *error) {
   bool alone = false;
   walk->next = walk->count = 0;
   while (walk->count < AHEAD && !alone && skip_blank(walk)) {
-    walk_line *at = &walk->ahead[walk->count];
+    record entry;
     bool first = walk->count == 0;
-    status = read_line(walk, at, first ? error : NULL);
-    alone = status != VDB_OK || at->key == RECORD_NONE;
+    status = view_read_line(view, walk->position, &entry, &walk->snapshot.scratch, first ? error : NULL);
+    if (status != VDB_OK) return first ? status : VDB_OK;
+    alone = !view_keep_line(view, walk->position, &entry, &walk->ahead[walk->count]);
     if (alone && !first) return VDB_OK;
-    if (status != VDB_OK) return status;
-    walk->position += at->entry.line_size;
-    if (at->entry.type == RECORD_DEL) continue;
-    at->hash = index_hash(&view->index, at->entry.key, at->entry.key_size);
-    index_fetch(&view->index, at->hash);
-    walk->count++;
+    walk->position += entry.line_size;
+    if (entry.type == RECORD_SET) walk->count++;
   }
   return walk->count > 0 ? VDB_OK : VDB_ABSENT;
 }
 
 /* Whether the line is its key's line in the snapshot. */
-static vdb_status counts(vdb_walk *walk, const walk_line *at, bool *yes, vdb_error *error) {
+static vdb_status counts(vdb_walk *walk, const kept_line *at, bool *yes, vdb_error *error) {
   uint64_t newest;
   record entry;
   *yes = index_names(&walk->snapshot.view->index, at->hash, at->line);
@@ -124,7 +102,7 @@ static vdb_status counts(vdb_walk *walk, const walk_line *at, bool *yes, vdb_err
   return status;
 }
 
-static vdb_status fill_key(vdb_walk *walk, const walk_line *at, vdb_key *key, vdb_error *error) {
+static vdb_status fill_key(vdb_walk *walk, const kept_line *at, vdb_key *key, vdb_error *error) {
   size_t size = at->entry.key_size;
   if (record_read_key(walk->key, size, walk->key + size, key)) return VDB_OK;
   return error_set(error, VDB_CORRUPT,
@@ -132,7 +110,7 @@ static vdb_status fill_key(vdb_walk *walk, const walk_line *at, vdb_key *key, vd
                    (unsigned long long)at->line);
 }
 
-static vdb_status fill_value(vdb_walk *walk, const walk_line *at, vdb_value *value, vdb_error *error) {
+static vdb_status fill_value(vdb_walk *walk, const kept_line *at, vdb_value *value, vdb_error *error) {
   const char *bytes;
   const record *entry = &at->entry;
   vdb_status status = view_read_value(walk->snapshot.view, at->line, entry, &bytes, error);
@@ -147,7 +125,7 @@ static vdb_status fill_value(vdb_walk *walk, const walk_line *at, vdb_value *val
 }
 
 /* One line of those read ahead; VDB_ABSENT when its key has no value or a newer line. */
-static vdb_status hand_out(vdb_walk *walk, const walk_line *at, vdb_key *key, vdb_value *value,
+static vdb_status hand_out(vdb_walk *walk, const kept_line *at, vdb_key *key, vdb_value *value,
                            vdb_error *error) {
   bool yes = false;
   vdb_status status = keep_key(walk, at, error);
