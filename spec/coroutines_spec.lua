@@ -267,20 +267,20 @@ describe("A store", function()
   end)
 
   it("gives up a reclaim that was begun when its progress function raises", function()
-    local problem = {}
-    local done, caught
-    repeat
+    local problem, done, caught = {}, nil, nil
+    for i = 1, 20 do
       db:transaction(function(tx)
-        for i = 1, 20000 do tx[i] = i end
+        for n = 1, 20000 * i do tx[n] = n end
       end)
       assert.is_true(db:reclaim({ budget = 1e-6 }))
       done, caught = pcall(db.reclaim, db, { progress = function() error(problem) end })
-    until not done
+      if not done then break end
+    end
     assert.equal(problem, caught)
     assert.is_nil(io.open(path .. "/db.klog.new"))
     local other = assert(viperdb.open(path))
     assert.is_true(other:reclaim())
-    assert.equal(20000, #other)
+    assert.is_true(#other >= 20000)
     other:close()
   end)
 end)

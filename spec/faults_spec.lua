@@ -91,7 +91,7 @@ local function fill()
   end))
 end
 
--- A reclaim reports every hundredth of a second: it is done again, with more to do, until it has reported.
+-- A reclaim reports every hundredth of a second, and may be done before: then it is done again.
 local function reclaim_with(progress)
   local reported = false
   local options = {
@@ -100,12 +100,11 @@ local function reclaim_with(progress)
       progress()
     end,
   }
-  local done, message, code
-  repeat
+  for _ = 1, 50 do
     fill()
-    done, message, code = db:reclaim(options)
-  until reported
-  return done, message, code
+    local done, message, code = db:reclaim(options)
+    if reported then return done, message, code end
+  end
 end
 
 local function repair_with(progress)
@@ -154,8 +153,12 @@ local places = {
   {
     name = "the load function of an object that is read", returns = true,
     call = function(deed)
+      db.list = { new_box("first"), { new_box("second") }, ("tail"):rep(5), [0.5] = { new_box("third") } }
       in_load = deed
-      return db:get("box") ~= nil
+      local list, message, code = db:get("list")
+      if not list then return list, message, code end
+      assert.same({ new_box("first"), { new_box("second") }, ("tail"):rep(5), [0.5] = { new_box("third") } }, list)
+      return true
     end,
   },
   {
