@@ -267,12 +267,13 @@ describe("A store", function()
   end)
 
   it("gives up a reclaim that was begun when its progress function raises", function()
-    local problem, done, caught = {}, nil, nil
+    local problem, caught = {}, nil
     for i = 1, 20 do
       db:transaction(function(tx)
         for n = 1, 20000 * i do tx[n] = n end
       end)
       assert.is_true(db:reclaim({ budget = 1e-6 }))
+      local done
       done, caught = pcall(db.reclaim, db, { progress = function() error(problem) end })
       if not done then break end
     end
@@ -337,14 +338,22 @@ describe("Calls in calls", function()
     local Endless = {}
     viperdb.register("coroutines_spec.Endless", Endless, {
       dump = function(object)
-        db.inner = setmetatable({ level = object.level + 1 }, Endless)
+        if object.level > 0 then db.inner = setmetatable({ level = object.level + 1 }, Endless) end
         return object.level
       end,
-      load = function(level) return level end,
+      load = function() return db.outer end,
     })
     local message = helper.error_of(function() db.outer = setmetatable({ level = 1 }, Endless) end)
     assert.matches("overflow", message)
     assert.equal(0, #db)
+    for _, depth in ipairs({ 0, 20, 60 }) do
+      local value = setmetatable({ level = 0 }, Endless)
+      for _ = 1, depth do value = { value } end
+      db.outer = value
+      assert.matches("overflow", helper.error_of(function() return db.outer end))
+    end
+    db.outer = 1
+    assert.equal(1, db.outer)
   end)
 end)
 
