@@ -181,6 +181,7 @@ static vdb_status compare_as_read(lua_State *L, handle *h, int index, const vdb_
   buffer *bytes = scratch_push_buffer(L);
   vdb_status status = value_encode(L, index, &h->rules, bytes, &spelled, error);
   *same = status == VDB_OK && same_bytes(&spelled, wanted);
+  buffer_free(bytes);
   lua_pop(L, 1);
   return status;
 }
@@ -206,23 +207,29 @@ static vdb_status try_to_swap(lua_State *L, handle *h, const vdb_key *key, const
   return handle_write_version(L, h, key, 4, stored.expiration, &version, error);
 }
 
+static vdb_status swap(lua_State *L, handle *h, const vdb_key *key, const vdb_value *wanted,
+                       vdb_error *error) {
+  vdb_status status;
+  uint64_t tries = 0;
+  do {
+    status = try_to_swap(L, h, key, wanted, error);
+  } while (retry_after(++tries, RETRY_TRIES, status, error));
+  return status;
+}
+
 int atomic_cas(lua_State *L) {
   handle *h = handle_argument(L);
   vdb_key key;
-  vdb_value old, *wanted = NULL;
+  vdb_value old;
   vdb_error error;
   vdb_status status = VDB_OK;
-  uint64_t tries = 0;
   argument_key_to_write(L, 2, &key);
   luaL_checkany(L, 4);
   lua_settop(L, 4);
-  if (!lua_isnil(L, 3)) {
-    wanted = &old;
-    status = value_encode(L, 3, &h->rules, scratch_push_buffer(L), wanted, &error);
-  }
-  if (status != VDB_OK) return handle_failure(L, &error);
-  do {
-    status = try_to_swap(L, h, &key, wanted, &error);
-  } while (retry_after(++tries, RETRY_TRIES, status, &error));
+  bool absent = lua_isnil(L, 3);
+  buffer *bytes = scratch_push_buffer(L);
+  if (!absent) status = value_encode(L, 3, &h->rules, bytes, &old, &error);
+  if (status == VDB_OK) status = swap(L, h, &key, absent ? NULL : &old, &error);
+  buffer_free(bytes);
   return handle_presence(L, status, &error);
 }

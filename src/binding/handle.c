@@ -128,6 +128,7 @@ static vdb_status close_handle(handle *h, vdb_error *error) {
   if (h->running) return handle_ready(h, error);
   vdb_store *store = h->store;
   h->store = NULL;
+  scratch_end(&h->scratch);
   return vdb_close(store, error);
 }
 

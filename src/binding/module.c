@@ -108,6 +108,7 @@ static int dump_bytes(lua_State *L) {
   buffer *bytes = scratch_push_buffer(L);
   if (dump_encode(L, 1, &rules, bytes, &error) != VDB_OK) return handle_failure(L, &error);
   lua_pushlstring(L, bytes->bytes, bytes->size);
+  buffer_free(bytes);
   return 1;
 }
 

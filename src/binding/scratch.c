@@ -50,6 +50,11 @@ buffer *scratch_lend(lua_State *L, int owner, scratch *s) {
 }
 
 void scratch_give_back(scratch *s, buffer *b) {
-  if (b->capacity > SCRATCH_KEEP) buffer_free(b);
+  if (b->capacity > SCRATCH_KEEP || b != s->newest) buffer_free(b);
   if (b == s->newest) s->idle = b;
+}
+
+void scratch_end(scratch *s) {
+  if (s->idle != NULL) buffer_free(s->idle);
+  s->newest = s->idle = NULL;
 }

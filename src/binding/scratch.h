@@ -35,6 +35,12 @@ buffer *scratch_lend(lua_State *L, int owner, scratch *s);
 
 void scratch_give_back(scratch *s, buffer *b);
 
+/*
+** Frees the memory, at once or when it is given back. When a Lua state is closed the buffer may have been collected before
+** its handle was used for the last time.
+*/
+void scratch_end(scratch *s);
+
 /* Pushes a new buffer that nothing but the stack keeps. */
 buffer *scratch_push_buffer(lua_State *L);
 
