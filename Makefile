@@ -66,7 +66,7 @@ help:
 	@echo 'make           the module for one Lua, build/$(ABI)/viperdb/core.so; LUA=lua5.1 ... lua5.4, luajit'
 	@echo 'make demo      14,000 real records through a store, checked; LUA=luajit for another Lua'
 	@echo 'make test      every test under every Lua; SAN=address,undefined with sanitizers'
-	@echo 'make tsan      the tests of threads in the engine, with the thread sanitizer'
+	@echo 'make tsan      the tests with threads, with the thread sanitizer'
 	@echo 'make bench     other stores beside this one; KEYS=100000 RUNS=1 to try it; see docs/BENCHMARKS.md'
 	@echo 'make soak      the long versions of the tests that kill, cut the power and change the order of things'
 	@echo 'make lint      formatting, static analysis, and the rules of the tree'
@@ -103,6 +103,9 @@ $(BUILD)/$(1)/spec/binding/%: spec/binding/%.c $(BINDING:%.c=$(BUILD)/$(1)/obj/%
 	$$(SAY)$$(COMPILE) $$(shell pkg-config --cflags $(2)) -o $$@ $$(filter-out %.h,$$^) $$(LIBS) $$(shell pkg-config --libs $(2))
 endef
 $(foreach lua,$(LUAS),$(eval $(call module_of,$(call abi_of,$(lua)),$(lua))))
+
+# This test lets the allocations of the engine and the binding fail.
+$(ABIS:%=$(BUILD)/%/spec/binding/memory_test): LIBS += $(patsubst %,-Wl$(comma)--wrap=%,malloc calloc realloc)
 
 $(BUILD)/spec/engine/%: spec/engine/%.c $(LIBRARY)
 	@mkdir -p $(@D)
@@ -174,12 +177,13 @@ test:
 	@$(MAKE) --no-print-directory test-programs
 	@VIPERDB_BUILD=$(BUILD) SAN=$(SAN) prove --timer -j$(JOBS) --exec tools/run-test $(TESTS)
 
-# The engine's own tests with threads, under the thread sanitizer.
+# The tests with threads, under the thread sanitizer: those of the engine, and of Lua states.
 tsan:
-	@tools/need build test
+	@tools/need build headers:lua5.4 headers:luajit test
 	@$(MAKE) --no-print-directory SAN=thread test-threads
 
-THREAD_TESTS = $(patsubst %,$(BUILD)/spec/engine/%,threads_test interleave_steps_test)
+THREAD_TESTS = $(patsubst %,$(BUILD)/spec/engine/%,threads_test interleave_steps_test) \
+  $(patsubst %,$(BUILD)/%/spec/binding/states_test,5.4 jit)
 test-threads: $(THREAD_TESTS)
 	@prove --timer --exec tools/run-test $(THREAD_TESTS)
 
