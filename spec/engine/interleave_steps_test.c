@@ -12,6 +12,8 @@
 */
 #define _GNU_SOURCE
 
+#include <sys/prctl.h>
+
 #include "interleave_actors.h"
 #include "interleave_explore.h"
 #include "interleave_files.h"
@@ -239,10 +241,34 @@ static void explain_failure(void) {
   print_history();
 }
 
+static const char *const steps[] = {
+    "generation", "candidate",   "value",  "line",     "totals",  "committed", "half a slot",
+    "slot",       "applied",     "length", "sync",     "write",   "open",      "lock",
+    "remove",     "call",        "sought", "searched", "cleared", "divided",   "intent",
+    "directory",  "before swap", "swap",   "odd",      "renamed", "even"};
+enum { STEPS = sizeof steps / sizeof *steps };
+static bool switched_at[STEPS];
+
+static void note_switches(const plan *tried) {
+  for (int i = 0; i < tried->count; i++)
+    for (int step = 0; step < STEPS; step++)
+      if (strcmp(steps[step], crossings[tried->turns[i].point].name) == 0) switched_at[step] = true;
+}
+
+static bool switched_everywhere(void) {
+  bool all = true;
+  for (int step = 0; step < STEPS; step++) {
+    if (!switched_at[step]) printf("# nobody took over at '%s'\n", steps[step]);
+    all = all && switched_at[step];
+  }
+  return all;
+}
+
 static bool run_order(const plan *tried) {
   shared->order = *tried;
   prepare();
   run_plan(tried);
+  note_switches(tried);
   finish_store();
   if (!is_linearizable(before, 0)) fail("no order of the operations explains what was told", NULL);
   if (failed) explain_failure();
@@ -290,8 +316,17 @@ static exploration explore_scenario(const scenario *wanted, int switches) {
   return explored;
 }
 
+/* The first order that fails seldom is the simplest. */
+static void find_simplest(const scenario *wanted, int switches) {
+  for (int fewer = 0; fewer < switches; fewer++) {
+    printf("# with up to %d switches:\n", fewer);
+    if (explore_scenario(wanted, fewer).stopped) return;
+  }
+}
+
 static void test_scenario(const scenario *wanted, int switches) {
   exploration explored = explore_scenario(wanted, switches);
+  if (explored.stopped) find_simplest(wanted, switches);
   const long *counts = explored.orders;
   ok(!explored.stopped, "%s%s: %ld orders of their steps, and one table explains each", wanted->name,
      in_memory ? "" : ", with the system's files", counts[0] + counts[1] + counts[2] + counts[3]);
@@ -309,6 +344,7 @@ static void seed_lots(void) {
 
 static void test_all(void) {
   for (int i = 0; i < SCENARIOS; i++) test_scenario(&scenarios[i], SWITCHES);
+  ok(switched_everywhere(), "another took over at each of %d kinds of steps", STEPS);
   ok(reads_beside > 0, "%ld reads came to their end while a writer stood still in the middle of its call",
      reads_beside);
   printf("# all in all %ld orders without a switch, %ld with one, %ld with two, %ld with three\n", orders[0],
@@ -356,7 +392,10 @@ int main(int count, char **arguments) {
   path = new_path();
   shared = shared_memory(sizeof *shared);
   pid_t child = fork();
-  if (child == 0) return run_tests(count - 1, arguments + 1);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return run_tests(count - 1, arguments + 1);
+  }
   int result = wait_child(child);
   if (!shared->complete) print_order();
   if (result < 0) printf("Bail out! signal %d\n", -result);
