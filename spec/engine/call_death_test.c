@@ -74,33 +74,6 @@ static bool has_either(vdb_store *store, table *found) {
   return false;
 }
 
-typedef struct contents {
-  size_t size;
-  char bytes[1 << 21];
-} contents;
-
-static void read_file(const char *name, contents *whole) {
-  int file = open(file_path(path, name), O_RDONLY);
-  ssize_t size = pread(file, whole->bytes, sizeof whole->bytes, 0);
-  whole->size = size > 0 ? (size_t)size : 0;
-  close(file);
-}
-
-static bool has_filler_behind(const char *name, uint64_t end, char filler) {
-  static contents whole;
-  read_file(name, &whole);
-  if (whole.size >= end && all_are(whole.bytes + end, whole.size - (size_t)end, filler)) return true;
-  printf("# %s has something behind its end\n", name);
-  return false;
-}
-
-static bool ends_in_filler(vdb_store *store) {
-  vdb_stats stats;
-  return vdb_stat(store, &stats, &last_error) == VDB_OK &&
-         has_filler_behind("db.klog", stats.key_log_bytes, '\n') &&
-         has_filler_behind("db.vlog", stats.value_log_bytes, '\0');
-}
-
 /* Another process --------------------------------------------------------------------------------------- */
 
 static bool witness_reads(void) {
@@ -149,7 +122,7 @@ static bool is_recovered(bool witnessed, table *expected) {
   table found;
   vdb_store *store = open_store(path);
   if (store == NULL) return false;
-  bool good = has_either(store, &found) && has_file(path, ".OPEN");
+  bool good = has_either(store, &found) && has_file(path, ".OPEN") && ends_in_filler(store);
   if (witnessed) good = good && same_table(&found, expected);
   good = good && is_sound(store, &found, witnessed ? witnessed_keys(store) : 0);
   *expected = found;

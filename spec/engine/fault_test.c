@@ -18,8 +18,9 @@ typedef struct fault {
 
 static fault with;
 static int calls, fault_at;
-static const char *fault_name; /* NULL when it has not come to that */
-static bool sync_failed;
+static const char *fault_name;       /* NULL when it has not come to that */
+static bool sync_failed, sync_fails; /* at all, and in the operation that is being done */
+static bool must_be_readonly;
 static bool lied; /* a failed system call was taken for something else */
 
 /* What the system has no way to refuse. */
@@ -33,7 +34,7 @@ static verdict fail_call(const char *name) {
   if (calls > fault_at && with.extent == ONCE) return GO;
   if (with.extent == THE_SAME && strcmp(name, fault_name) != 0) return GO;
   if (with.number == 0) return HALF;
-  if (strncmp(name, "sync", 4) == 0) sync_failed = true;
+  if (strncmp(name, "sync", 4) == 0) sync_failed = sync_fails = true;
   errno = with.number;
   return FAIL;
 }
@@ -90,7 +91,10 @@ static void perform_with_faults(const operation *next) {
     read_said(handles[next->handle]);
     return;
   }
+  sync_fails = false;
   vdb_status status = perform(next);
+  bool syncs = next->kind == SYNC || (next->kind >= PUT && next->kind < SYNC && sync_mode == VDB_SYNC_ALWAYS);
+  if (syncs && sync_fails) must_be_readonly = true;
   bool absent = status == VDB_ABSENT && said.cells[next->name] == 0;
   if (!absent && !is_honest(status)) lie("an operation", status);
   if (status == VDB_OK) apply(next, &said);
@@ -102,16 +106,16 @@ static bool is_as_said(vdb_store *store) {
   return store != NULL && read_table(store, &found) && same_table(&found, &said);
 }
 
-/* Unless a sync has failed: then the store is read-only until all have closed it. */
+/* A store may be read-only when any sync has failed; after one that was asked for it must, until all have closed it. */
 static bool works_again(vdb_store *store) {
   static const operation put = {PUT, 0, SMALL, 12};
   const vdb_value value = value_of(SMALL, 12);
   vdb_key key = key_of(SMALL);
   vdb_status status = vdb_put(store, &key, &value, &last_error);
   if (status == VDB_OK) apply(&put, &said);
-  if (status != VDB_OK && !(status == VDB_READONLY && sync_failed))
-    printf("# put: %s %s\n", vdb_status_name(status), last_error.message);
-  return (status == VDB_OK || (status == VDB_READONLY && sync_failed)) && is_as_said(store);
+  bool good = status == VDB_READONLY ? sync_failed : status == VDB_OK && !must_be_readonly;
+  if (!good) printf("# put: %s %s\n", vdb_status_name(status), last_error.message);
+  return good && is_as_said(store) && (status == VDB_READONLY || ends_in_filler(store));
 }
 
 static bool is_tidy(void) {
@@ -122,7 +126,7 @@ static bool is_tidy(void) {
 }
 
 static bool reopens(void) {
-  sync_failed = false;
+  sync_failed = must_be_readonly = false;
   vdb_store *store = open_store(path);
   bool good = is_as_said(store) && (fault_at % 4 > 0 || works_again(store)) && is_sound(store, &said, 0);
   return close_store(store) && is_tidy() && good;
@@ -136,7 +140,7 @@ static bool survives(const life *now, bool witnessed, const table *held) {
   said = *held;
   calls = 0;
   fault_name = NULL;
-  sync_failed = lied = false;
+  sync_failed = must_be_readonly = lied = false;
   sync_mode = now->sync;
   for (int i = 0; i < now->count; i++) {
     const operation *next = &now->operations[i];

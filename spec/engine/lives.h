@@ -97,6 +97,35 @@ static inline bool is_sound(vdb_store *store, const table *held, int others) {
   return false;
 }
 
+static const char *path; /* of the store */
+
+typedef struct contents {
+  size_t size;
+  char bytes[1 << 21];
+} contents;
+
+static inline void read_file(const char *name, contents *whole) {
+  int file = open(file_path(path, name), O_RDONLY);
+  ssize_t size = pread(file, whole->bytes, sizeof whole->bytes, 0);
+  whole->size = size > 0 ? (size_t)size : 0;
+  close(file);
+}
+
+static inline bool has_filler_behind(const char *name, uint64_t end, char filler) {
+  static contents whole;
+  read_file(name, &whole);
+  if (whole.size >= end && all_are(whole.bytes + end, whole.size - (size_t)end, filler)) return true;
+  printf("# %s has something behind its end\n", name);
+  return false;
+}
+
+static inline bool ends_in_filler(vdb_store *store) {
+  vdb_stats stats;
+  return vdb_stat(store, &stats, &last_error) == VDB_OK &&
+         has_filler_behind("db.klog", stats.key_log_bytes, '\n') &&
+         has_filler_behind("db.vlog", stats.value_log_bytes, '\0');
+}
+
 /* Lives ------------------------------------------------------------------------------------------------- */
 
 typedef enum operation_kind {
@@ -152,7 +181,6 @@ static inline vdb_status reclaim_slices(vdb_store *store, int slices) {
   return status;
 }
 
-static const char *path;
 static vdb_store *handles[2];
 static vdb_sync_mode sync_mode; /* of the handles that a life opens */
 static table seen;              /* by the last READ */
