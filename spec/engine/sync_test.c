@@ -123,6 +123,31 @@ static void test_failed_sync(void) {
   ok(close_store(store) && !has_file(path, ".OPEN"), "and it closes as always");
 }
 
+static void test_first_write(void) {
+  path = new_path();
+  close_store(open_store(path));
+  start_noting();
+  vdb_store *store = open_store(path);
+  vdb_store *other = open_store(path);
+  ok(lacks(store, "a") && order[0] == '\0', "opening a closed store and reading need no sync (%s)", order);
+  ok(close_store(store) && close_store(other) && order[0] == '\0' && !has_file(path, ".OPEN"),
+     "nor does closing when nobody has written (%s)", order);
+  store = open_store(path);
+  ok(put_text(store, "a", "1") == VDB_OK && strcmp(order, "c") == 0,
+     "before the first write the disk is told that the store is open (%s)", order);
+  ok(put_text(store, "b", "2") == VDB_OK && strcmp(order, "c") == 0, "and once is enough (%s)", order);
+  close_store(store);
+  store = open_store(path);
+  disk_fails = true;
+  ok(put_text(store, "c", "3") == VDB_IO, "when the disk can't be told, nothing is written");
+  ok(put_text(store, "c", "3") == VDB_READONLY && holds(store, "b", "2"), "nor later, but reading goes on");
+  disk_fails = false;
+  vdb_close(store, NULL);
+  store = open_store(path);
+  ok(lacks(store, "c") && put_text(store, "c", "3") == VDB_OK, "until the store is opened again");
+  close_store(store);
+}
+
 static void test_failed_close(void) {
   path = new_path();
   vdb_store *store = open_store(path);
@@ -220,6 +245,7 @@ int main(void) {
   os.sync = noted_sync;
   test_modes();
   test_failed_sync();
+  test_first_write();
   test_failed_close();
   test_exchange();
   test_new_folder();

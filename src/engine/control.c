@@ -173,7 +173,7 @@ void control_reset(control_page *page, uint64_t generation) {
   store_totals(&page->totals[0], &(control_totals){0});
   page->version = VERSION;
   page->layout = LAYOUT;
-  atomic_store_explicit(&page->state, CONTROL_OPEN, memory_order_release);
+  atomic_store_explicit(&page->state, CONTROL_BEGUN, memory_order_release);
   memcpy(page->magic, MAGIC, sizeof page->magic);
 }
 
@@ -183,6 +183,22 @@ void control_fail(control_page *page) {
 
 vdb_status control_sync(control_handle *control, vdb_error *error) {
   return os.sync(control->file) == 0 ? VDB_OK : error_system(error, "cannot sync " CONTROL_NAME);
+}
+
+bool control_unwritten(const control_page *page) {
+  uint32_t state = atomic_load_explicit(&page->state, memory_order_acquire);
+  return state == CONTROL_CLOSED || state == CONTROL_RESUMED;
+}
+
+/* Who dies in between leaves CONTROL_BEGUN, and the next begins again. */
+vdb_status control_begin(control_handle *control, vdb_error *error) {
+  control_page *page = control->page;
+  if (atomic_load_explicit(&page->state, memory_order_relaxed) == CONTROL_OPEN) return VDB_OK;
+  atomic_store_explicit(&page->state, CONTROL_BEGUN, memory_order_release);
+  vdb_status status = control_sync(control, error);
+  if (status == VDB_OK) atomic_store_explicit(&page->state, CONTROL_OPEN, memory_order_release);
+  else control_fail(page);
+  return status;
 }
 
 static bool lock_byte(control_handle *control, control_lock_byte byte, os_lock_kind kind) {

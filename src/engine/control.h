@@ -62,9 +62,11 @@ static inline bool control_same_file(const control_identity *identity, const str
 }
 
 typedef enum control_state {
-  CONTROL_UNUSED = 0, /* zeros, or being made */
-  CONTROL_CLOSED = 1, /* the last handle closed cleanly; the logs are as long as `committed` says */
-  CONTROL_OPEN = 2    /* in use, or left by a process that died */
+  CONTROL_UNUSED = 0,  /* zeros, or being made */
+  CONTROL_CLOSED = 1,  /* the last handle closed cleanly; the logs are as long as `committed` says */
+  CONTROL_OPEN = 2,    /* written to, or left by a process that died; the disk doesn't say otherwise */
+  CONTROL_RESUMED = 3, /* as it was closed, and nobody has written since; the disk may still say "closed" */
+  CONTROL_BEGUN = 4    /* somebody is about to write, and gets that onto the disk first */
 } control_state;
 
 typedef struct control_page {
@@ -114,6 +116,15 @@ void control_init(control_handle *control);
 */
 vdb_status control_open(control_handle *control, int folder, bool readonly, vdb_error *error);
 
+/* Whether nobody has written since the last clean close. */
+bool control_unwritten(const control_page *page);
+
+/*
+** Before the first write: gets onto the disk that the store is no longer as it was closed. Or else, after a power loss,
+** "closed" would vouch for an index that knows lines which the log lost. Under the writers' lock or alone.
+*/
+vdb_status control_begin(control_handle *control, vdb_error *error);
+
 /* A sync has just failed, and errno says why: nobody may write any more. */
 void control_fail(control_page *page);
 
@@ -132,7 +143,7 @@ void control_close(control_handle *control);
 /* Whether the page was made by this version of the engine and is whole. */
 bool control_usable(const control_page *page);
 
-/* Makes the page empty and usable, with this odd generation, state CONTROL_OPEN. Only while alone. */
+/* Makes the page empty and usable, with this odd generation, state CONTROL_BEGUN. Only while alone. */
 void control_reset(control_page *page, uint64_t generation);
 
 /* Makes the two locks anew. Only while alone: what a dead process left in them must not be believed. */

@@ -74,10 +74,10 @@ static bool page_fits(const control_page *page, const store_view *view, const fo
   uint64_t key_log = (uint64_t)files->key_log.st_size, value_log = (uint64_t)files->value_log.st_size;
   uint64_t committed = atomic_load(&page->committed), applied = atomic_load(&page->applied);
   const control_totals *totals = control_now(page);
-  bool closed = atomic_load(&page->state) == CONTROL_CLOSED;
+  bool closed = control_unwritten(page);
   bool same_boot = boot[0] != '\0' && strcmp(boot, page->boot) == 0;
-  if (!closed && (!same_boot || atomic_load(&page->state) != CONTROL_OPEN || atomic_load(&page->failed) != 0))
-    return false;
+  bool used = atomic_load(&page->state) != CONTROL_UNUSED;
+  if (atomic_load(&page->failed) != 0 || !used || (!closed && !same_boot)) return false;
   if (!control_same_file(&page->key_log, &files->key_log)) return false;
   if (!control_same_file(&page->value_log, &files->value_log)) return false;
   if (applied > committed || atomic_load(&page->generation) % 2 != 0) return false;
@@ -100,10 +100,7 @@ static vdb_status finish_reclaim(vdb_store *store, const char *boot, vdb_error *
 
 /* Going on ----------------------------------------------------------------------------------------------------- */
 
-/*
-** VDB_ABSENT when the index is of no use. "Open" must be on the disk before the first write can be: or else, after a
-** power loss, "closed" would vouch for an index that knows lines which the log lost.
-*/
+/* VDB_ABSENT when the index is of no use. */
 static vdb_status resume(vdb_store *store, store_view *view, const found_files *files, const char *boot,
                          vdb_error *error) {
   control_page *page = store->control.page;
@@ -114,10 +111,10 @@ static vdb_status resume(vdb_store *store, store_view *view, const found_files *
   atomic_store(&page->value_log_allocated, (uint64_t)files->value_log.st_size);
   memset(page->boot, 0, sizeof page->boot);
   memcpy(page->boot, boot, OS_BOOT_SIZE);
-  bool closed = atomic_load(&page->state) == CONTROL_CLOSED;
-  atomic_store(&page->state, CONTROL_OPEN);
+  bool unwritten = control_unwritten(page);
+  if (unwritten) atomic_store(&page->state, CONTROL_RESUMED);
   store->view = view;
-  status = closed ? control_sync(&store->control, error) : store_repair(store, error);
+  if (!unwritten) status = store_repair(store, error);
   if (status != VDB_OK) {
     index_close(&view->index);
     store->view = NULL;
@@ -254,7 +251,7 @@ static vdb_status remake(vdb_store *store, store_view *view, const found_files *
   start_page(page, view, files, boot, &totals);
   status = control_reset_locks(page, error);
   atomic_store_explicit(&page->generation, view->generation, memory_order_release);
-  if (status == VDB_OK) status = control_sync(&store->control, error);
+  if (status == VDB_OK) status = control_begin(&store->control, error);
   if (status == VDB_OK && os.sync_folder(store->folder) != 0)
     status = error_system(error, "cannot sync the store's folder");
   store->view = view;
@@ -343,9 +340,8 @@ static vdb_status mend_last(vdb_store *store, vdb_error *error) {
 }
 
 /* The page says "closed" only after everything else is on the disk: it is believed after a power loss, too. */
-vdb_status recover_close(vdb_store *store, vdb_error *error) {
+static vdb_status close_written(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
-  if (atomic_load(&page->failed) != 0) return sync_check_failed(page, error);
   vdb_status status = mend_last(store, error);
   if (status == VDB_OK) status = swap_remove_new_files(store->folder, error);
   if (status != VDB_OK) return status;
@@ -357,7 +353,15 @@ vdb_status recover_close(vdb_store *store, vdb_error *error) {
   atomic_store(&page->value_log_allocated, totals.value_log_end);
   control_set_mark(page, totals.committed, totals.value_log_end);
   atomic_store_explicit(&page->state, CONTROL_CLOSED, memory_order_release);
-  status = control_sync(&store->control, error);
+  return control_sync(&store->control, error);
+}
+
+vdb_status recover_close(vdb_store *store, vdb_error *error) {
+  control_page *page = store->control.page;
+  vdb_status status = sync_check_failed(page, error);
+  if (status != VDB_OK) return status;
+  if (control_unwritten(page)) atomic_store_explicit(&page->state, CONTROL_CLOSED, memory_order_release);
+  else status = close_written(store, error);
   if (status == VDB_OK && os.remove(store->folder, OPEN_NAME) != 0 && errno != ENOENT)
     status = error_system(error, "cannot remove " OPEN_NAME);
   return status;

@@ -72,7 +72,8 @@ static vdb_status open_joined(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
   vdb_status status = control_use_shared(&store->control, error);
   if (status != VDB_OK) return status;
-  if (!control_usable(page) || atomic_load(&page->state) != CONTROL_OPEN)
+  uint32_t state = atomic_load(&page->state);
+  if (!control_usable(page) || state == CONTROL_UNUSED || state == CONTROL_CLOSED)
     return error_set(error, VDB_UNSUPPORTED,
                      CONTROL_NAME " was replaced, or another version of ViperDB has the "
                                   "store open: close it in all processes first");
@@ -120,7 +121,7 @@ static bool page_in_order(const control_page *page) {
   if (!exchanging && !applied_soon(page)) return false;
   char boot[OS_BOOT_SIZE];
   os_boot(boot);
-  return atomic_load(&page->state) == CONTROL_CLOSED || strcmp(boot, page->boot) == 0;
+  return control_unwritten(page) || strcmp(boot, page->boot) == 0;
 }
 
 static vdb_status open_readonly(vdb_store *store, vdb_error *error) {

@@ -88,8 +88,9 @@ vdb_status store_repair(vdb_store *store, vdb_error *error) {
 /* The lock ---------------------------------------------------------------------------------------------------- */
 
 static vdb_status make_current(vdb_store *store, vdb_error *error) {
-  const control_page *page = store->control.page;
+  control_page *page = store->control.page;
   vdb_status status = sync_check_failed(page, error);
+  if (status == VDB_OK) status = control_begin(&store->control, error);
   if (status != VDB_OK) return status;
   bool broken = atomic_load(&page->unrepaired) != 0 || atomic_load(&page->generation) % 2 != 0;
   return broken ? store_repair(store, error) : view_refresh(store, error);
