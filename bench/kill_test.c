@@ -5,10 +5,15 @@
 ** moment; the store is opened again, and every key must have what the last counted call gave it. The call
 ** that was under way may have happened or not. The next child goes on from there. That is done with both ways
 ** to open a store: writes are left to the operating system, and each is on the disk when it returns.
+**
+** Another child does the looking: a damaged store may end the process that opens it, or keep it busy for ever, and then
+** it is of no use.
 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "helper.h"
 #include "input.h"
@@ -16,6 +21,7 @@
 
 #define KEYS 5000u
 #define NEVER UINT64_MAX
+#define PATIENCE 30 /* seconds; opening takes one of them at most */
 
 typedef struct change {
   uint32_t key;
@@ -51,6 +57,7 @@ int kill_test_target(bench_state *bench, char **arguments) {
   char *keys = all_keys();
   helper_page *page = helper_find_page();
   adapter_options options = {.keys = KEYS, .sync_each = strcmp(arguments[1], "disk") == 0};
+  alarm(PATIENCE);
   measure_open(bench, &options);
   atomic_store(&page->ready, 1);
   for (;; n++) {
@@ -59,6 +66,7 @@ int kill_test_target(bench_state *bench, char **arguments) {
   }
 }
 
+/* In memory that is shared with the child that looks. */
 typedef struct kill_test {
   bench_state *bench;
   bool sync_each;
@@ -66,6 +74,7 @@ typedef struct kill_test {
   uint64_t last[KEYS]; /* which change each key had last */
   uint64_t next;       /* changes before this one are done */
   input_random random;
+  unsigned wrong; /* keys of this round */
   unsigned killed, unusable, lost;
   uint64_t acknowledged;
 } kill_test;
@@ -115,29 +124,36 @@ static bool kill_one(kill_test *test, uint64_t *end) {
   return usable;
 }
 
-static bool reopen(kill_test *test) {
+static int look(kill_test *test, uint64_t under_way) {
   adapter_options options = {.keys = KEYS, .sync_each = test->sync_each};
-  test->bench->handle = test->bench->store->open(test->bench->folder, &options);
-  return test->bench->handle != NULL;
+  const adapter *store = test->bench->store;
+  alarm(PATIENCE);
+  test->bench->handle = store->open(test->bench->folder, &options);
+  if (test->bench->handle == NULL) return 1;
+  test->wrong = compare(test, under_way);
+  return store->close(test->bench->handle) ? 0 : 1;
+}
+
+static bool look_in_child(kill_test *test, uint64_t under_way) {
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) _exit(look(test, under_way));
+  return child > 0 && helper_wait(child) == 0;
 }
 
 /* A store that is of no use any more is counted, and the next round begins with an empty one. */
 static void round_of(kill_test *test) {
   uint64_t end;
   bool usable = kill_one(test, &end);
-  unsigned wrong = 0;
+  test->wrong = 0;
   test->killed++;
   test->acknowledged += end - test->next;
   for (uint64_t n = test->next; n < end; n++) test->last[change_at(n).key] = n;
   test->next = end + 1;
-  usable = usable && reopen(test);
-  if (usable) {
-    wrong = compare(test, end);
-    usable = test->bench->store->close(test->bench->handle);
-  }
+  usable = usable && look_in_child(test, end);
   test->unusable += !usable;
-  test->lost += wrong;
-  if (wrong > 0 || !usable) start_over(test);
+  test->lost += test->wrong;
+  if (test->wrong > 0 || !usable) start_over(test);
 }
 
 static void emit(const kill_test *test) {
@@ -156,12 +172,13 @@ static void emit(const kill_test *test) {
 }
 
 void kill_test_run(bench_state *bench, unsigned rounds, bool sync_each) {
-  kill_test *test = measure_allocate(sizeof *test);
+  kill_test *test = mmap(NULL, sizeof *test, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  measure_check(bench, test != MAP_FAILED, "shared memory");
   *test = (kill_test){.bench = bench, .sync_each = sync_each, .keys = all_keys(), .random = {bench->run}};
   start_over(test);
   while (test->killed < rounds) round_of(test);
   emit(test);
   measure_remove_folder(bench);
   free(test->keys);
-  free(test);
+  munmap(test, sizeof *test);
 }
