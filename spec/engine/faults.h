@@ -20,8 +20,9 @@ typedef enum verdict {
 static os_table real;
 static verdict (*before_call)(const char *name); /* may be NULL, as the other */
 static void (*after_call)(const char *name);
-static int boot;      /* 0 is the machine's own, others are played */
-static int64_t slept; /* nanoseconds: time is played where nobody has to be waited for */
+static int boot;                  /* 0 is the machine's own, others are played */
+static int64_t slept;             /* nanoseconds: time is played where nobody has to be waited for */
+static bool closed_standard_file; /* one that the engine did not open */
 
 static inline verdict ask(const char *name) {
   return before_call != NULL ? before_call(name) : GO;
@@ -111,6 +112,7 @@ static inline ssize_t gate_write(int file, const void *bytes, size_t size, off_t
 
 /* These do their work and then say that they couldn't: the test is to keep no file and no address. */
 static inline int gate_close(int file) {
+  if (file <= STDERR_FILENO) closed_standard_file = true;
   bool fails = ask("close") == FAIL;
   int reason = errno, result = real.close(file);
   done("close");
@@ -164,6 +166,7 @@ static inline int gate_thread(pthread_t *thread, void *(*work)(void *context), v
 
 static inline void install_gate(void) {
   if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 1); /* memory will do */
+  while (open("/dev/null", O_RDONLY) <= STDERR_FILENO) continue;      /* so that no store gets one of these */
   real = os;
   os = (os_table){
       .open = gate_open,
