@@ -14,7 +14,7 @@ static bool at_all_times(void) {
 }
 
 int main(void) {
-  few_things = soak() > 1 ? 10 : 8;
+  few_things = soak() > 1 ? 9 : 8;
   rarely = 3;
   lived_in = 200;
   play_rounds((SANITIZED ? 4 : 8) * soak(), 10);
