@@ -192,7 +192,8 @@ test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,lua/vip
 # The long versions of what looks for rare moments: more than ten thousand processes are killed.
 SOAKED = death index interleave model
 SOAK_TESTS = $(SOAKED:%=$(BUILD)/spec/engine/%_steps_test) $(BUILD)/spec/engine/power_test \
-  $(BUILD)/spec/engine/threads_test luajit:spec/nginx/workers_spec.lua
+  $(BUILD)/spec/engine/threads_test $(BUILD)/spec/engine/fault_test $(BUILD)/spec/engine/call_death_test \
+  luajit:spec/nginx/workers_spec.lua
 
 soak:
 	@tools/need build luajit test
