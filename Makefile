@@ -190,7 +190,7 @@ test-threads: $(THREAD_TESTS)
 test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,lua/viperdb/core.so)
 
 # The long versions of what looks for rare moments: more than ten thousand processes are killed.
-SOAKED = death index interleave model
+SOAKED = death index interleave model power
 SOAK_TESTS = $(SOAKED:%=$(BUILD)/spec/engine/%_steps_test) $(BUILD)/spec/engine/power_test \
   $(BUILD)/spec/engine/threads_test $(BUILD)/spec/engine/fault_test $(BUILD)/spec/engine/call_death_test \
   luajit:spec/nginx/workers_spec.lua
