@@ -17,7 +17,7 @@ int main(void) {
   few_things = soak() > 1 ? 9 : 8;
   rarely = 3;
   lived_in = 200;
-  play_rounds((SANITIZED ? 4 : 8) * soak(), 10);
+  play_rounds((SANITIZED ? 4 : 6) * soak(), 10);
   report_states();
   judge();
   ok(at_all_times() && all_states > 5000, "all subsets were tried, whatever the store was doing");
