@@ -300,6 +300,11 @@ static void look_and_get(actor *by) {
   get(by, NEW);
 }
 
+static void get_and_look(actor *by) {
+  get(by, NEW);
+  read_snapshot(by);
+}
+
 static void fill_up(actor *by) {
   begin_call(by, "fill", false);
   put_filler(by->store, &by->error, 1000, 170);

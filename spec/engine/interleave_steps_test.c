@@ -47,6 +47,8 @@ static const scenario scenarios[] = {
     {.name = "a put and a walk", .work = {put_a, walk_all}},
     {.name = "a put of a new key and a walk", .work = {put_new, walk_all}},
     {.name = "a put and a snapshot", .work = {put_two, look_and_get}},
+    {.name = "a put, and a get before a snapshot", .work = {put_new, get_and_look}},
+    {.name = "a batch, and a get before another", .work = {batch_of_two, get_two}},
     {.name = "a batch and a snapshot", .work = {batch_of_two, look_and_get}},
     {.name = "a batch and a walk", .work = {batch_of_two, walk_all}},
     {.name = "two that count", .work = {add_once, add_once}},

@@ -228,10 +228,16 @@ static vdb_status write_again(log_file *log, uint64_t from, uint64_t to, vdb_err
   return log_sync(log, error);
 }
 
-static vdb_status rewrite_after_failed_sync(const control_page *page, store_view *view,
-                                            const control_totals *totals, vdb_error *error) {
+/* What was cut must not come back: a value that is written again later would make its lost line whole. */
+static vdb_status sync_cut(store_view *view, vdb_error *error) {
+  vdb_status status = log_sync(&view->value_log, error);
+  return status == VDB_OK ? log_sync(&view->key_log, error) : status;
+}
+
+static vdb_status sync_kept(const control_page *page, store_view *view, const control_totals *totals,
+                            vdb_error *error) {
   control_mark mark = {0};
-  if (!control_usable(page) || atomic_load(&page->failed) == 0) return VDB_OK;
+  if (!control_usable(page) || atomic_load(&page->failed) == 0) return sync_cut(view, error);
   (void)control_get_mark(page, &mark);
   vdb_status status = write_again(&view->value_log, mark.value_log, totals->value_log_end, error);
   return status == VDB_OK ? write_again(&view->key_log, mark.key_log, totals->committed, error) : status;
@@ -246,7 +252,7 @@ static vdb_status remake(vdb_store *store, store_view *view, const found_files *
   vdb_status status = make_index(store, view, &trust, &totals, error);
   if (status == VDB_OK) status = keep_lost(store, view, &totals, error);
   if (status == VDB_OK) status = cut_logs(view, &totals, error);
-  if (status == VDB_OK) status = rewrite_after_failed_sync(page, view, &totals, error);
+  if (status == VDB_OK) status = sync_kept(page, view, &totals, error);
   if (status != VDB_OK) return status;
   start_page(page, view, files, boot, &totals);
   status = control_reset_locks(page, error);

@@ -304,11 +304,32 @@ vdb_status store_key_text(vdb_store *store, const vdb_key *key, size_t *size, vd
   return VDB_OK;
 }
 
+/*
+** A writer puts its lines into the index before it tells that all of them are there, and may die in between. A walk that
+** begins then doesn't see them; so nobody else may see them before, nor a part of a batch: until then the key has the line
+** that it had. Only a line behind what was known to be settled makes anybody ask how far that is now.
+*/
+static vdb_status find_settled(vdb_store *store, store_found *found, vdb_error *error) {
+  store_view *view = store->view;
+  if (!found->exists || found->line < view->settled) return VDB_OK;
+  view->settled = store_length(store);
+  while (found->line >= view->settled) {
+    uint64_t prev = found->record.prev;
+    found->exists = prev != RECORD_NONE && prev < found->line;
+    if (!found->exists) return VDB_OK;
+    found->line = prev;
+    vdb_status status = view_read_line(view, prev, &found->record, &store->scratch, error);
+    if (status != VDB_OK) return status;
+  }
+  return VDB_OK;
+}
+
 static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *found, vdb_error *error) {
   size_t size;
   vdb_status status = store_enter(store, error);
   if (status == VDB_OK) status = store_key_text(store, key, &size, error);
   if (status == VDB_OK) status = view_find(store->view, &store->scratch, store->key_text, size, found, error);
+  if (status == VDB_OK) status = find_settled(store, found, error);
   if (status != VDB_OK) return status;
   if (!found->exists || found->record.type == RECORD_DEL) return VDB_ABSENT;
   if (record_alive(&found->record)) return VDB_OK;

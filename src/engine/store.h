@@ -21,6 +21,7 @@
 typedef struct store_view {
   unsigned references;
   uint64_t generation;
+  uint64_t settled;       /* every line before this is in the index for good; see find_settled in store.c */
   uint64_t coming_length; /* of the key log, when the view was opened while its generation was yet to come */
   log_file key_log;
   log_file value_log;

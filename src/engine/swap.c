@@ -84,6 +84,13 @@ static bool parse_swap(const char *text, size_t size, swap_file *swap) {
   return print_swap(again, swap) == size && memcmp(again, text, size) == 0;
 }
 
+/* `page` is NULL when it is to be made anew. */
+static vdb_status sync_names(int folder, control_page *page, vdb_error *error) {
+  if (os.sync_folder(folder) == 0) return VDB_OK;
+  if (page != NULL) control_fail(page);
+  return error_system(error, "cannot sync the store's folder");
+}
+
 vdb_status swap_write(int folder, const swap_file *swap, vdb_error *error) {
   char text[SWAP_SIZE];
   size_t size = print_swap(text, swap);
@@ -94,6 +101,7 @@ vdb_status swap_write(int folder, const swap_file *swap, vdb_error *error) {
   vdb_status result = written ? VDB_OK : error_system(error, "cannot write " SWAP_TEMPORARY);
   os.close(file);
   OS_STEP("before swap");
+  if (result == VDB_OK) result = sync_names(folder, NULL, error);
   if (result == VDB_OK && os.rename(folder, SWAP_TEMPORARY, SWAP_NAME) != 0)
     result = error_system(error, "cannot rename " SWAP_TEMPORARY);
   OS_STEP("swap");
@@ -127,13 +135,6 @@ vdb_status swap_remove_new_files(int folder, vdb_error *error) {
   for (size_t i = 0; i < SWAP_FILES && status == VDB_OK; i++)
     status = remove_if_there(folder, swap_new_names[i], error);
   return status;
-}
-
-/* `page` is NULL when it is to be made anew. */
-static vdb_status sync_names(int folder, control_page *page, vdb_error *error) {
-  if (os.sync_folder(folder) == 0) return VDB_OK;
-  if (page != NULL) control_fail(page);
-  return error_system(error, "cannot sync the store's folder");
 }
 
 /* VDB_ABSENT when there is no such file. */

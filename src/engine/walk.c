@@ -78,10 +78,12 @@ static vdb_status read_ahead(vdb_walk *walk, vdb_error *error) {
     bool first = walk->count == 0;
     status = view_read_line(view, walk->position, &entry, &walk->snapshot.scratch, first ? error : NULL);
     if (status != VDB_OK) return first ? status : VDB_OK;
-    alone = !view_keep_line(view, walk->position, &entry, &walk->ahead[walk->count]);
-    if (alone && !first) return VDB_OK;
+    bool mapped = view_keep_line(view, walk->position, &entry, &walk->ahead[walk->count]);
+    if (!mapped && !first) return VDB_OK;
     walk->position += entry.line_size;
-    if (entry.type == RECORD_SET) walk->count++;
+    if (entry.type == RECORD_DEL) continue;
+    walk->count++;
+    alone = !mapped;
   }
   return walk->count > 0 ? VDB_OK : VDB_ABSENT;
 }
