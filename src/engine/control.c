@@ -25,7 +25,8 @@
 **
 ** Readers take no lock. They find a line only through a slot, and a slot is stored (release) after the line and
 ** `committed`, so who loads the slot (acquire) sees both. A walk takes `applied` as its end: every line before it is
-** in the index.
+** in the index. A get goes back to the key's line before `applied`, too (find_settled in store.c), so that what it shows
+** is shown by every walk that begins later, and of a batch all or nothing.
 **
 ** The page outlives processes and, as a file, machines. The first opener (nobody else has the store open, which the
 ** kernel's locks tell) therefore makes the mutexes anew and believes nothing else in the page that it can't check

@@ -146,3 +146,14 @@ vdb_status view_check_expired(store_view *view, uint64_t line, const record *ent
   vdb_status status = view_read_value(view, line, entry, &bytes, error);
   return status == VDB_OK ? VDB_ABSENT : status;
 }
+
+vdb_status view_go_back(store_view *view, uint64_t end, uint64_t *line, record *entry,
+                        record_scratch *scratch, vdb_error *error) {
+  while (*line >= end) {
+    if (entry->prev == RECORD_NONE || entry->prev >= *line) return VDB_ABSENT;
+    *line = entry->prev;
+    vdb_status status = view_read_line(view, *line, entry, scratch, error);
+    if (status != VDB_OK) return status;
+  }
+  return VDB_OK;
+}

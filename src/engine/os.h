@@ -79,13 +79,15 @@ int os_read_all(int file, void *bytes, size_t size, uint64_t offset);
 */
 int os_open_regular(int folder, const char *name, int flags, struct stat *status);
 
+/* How far a growing file is mapped beyond its end, in bytes of address space. */
+#ifndef OS_ROOM
+#define OS_ROOM ((uint64_t)64 << 30)
+#endif
+
 /*
 ** Maps the first `length` bytes of a file, and so much more, where address space is to be had, that a growing file is
 ** seldom mapped anew: page tables are made only for what is touched. MAP_FAILED and errno.
 */
-#ifndef OS_ROOM
-#define OS_ROOM ((uint64_t)64 << 30)
-#endif
 void *os_map_growing(int file, uint64_t length, os_map_kind kind, size_t *mapped);
 
 /* Milliseconds since the epoch. */

@@ -344,11 +344,6 @@ static vdb_status follow(vdb_store *store, reclaim_phase next, int64_t deadline,
 
 /* Exchange ----------------------------------------------------------------------------------------------------- */
 
-static vdb_status sync_target(reclaim_job *job, vdb_error *error) {
-  vdb_status status = log_sync(&job->target.view->value_log, error);
-  return status == VDB_OK ? log_sync(&job->target.view->key_log, error) : status;
-}
-
 static vdb_status name_logs(const store_view *view, swap_file *swap, vdb_error *error) {
   struct stat key_log, value_log;
   if (os.status(view->key_log.file, &key_log) != 0 || os.status(view->value_log.file, &value_log) != 0)
@@ -392,7 +387,7 @@ static vdb_status exchange_locked(vdb_store *store, vdb_error *error) {
   status = name_logs(view, &swap, error);
   if (status == VDB_OK) status = log_cut(&view->key_log, swap.totals.committed, error);
   if (status == VDB_OK) status = log_cut(&view->value_log, swap.totals.value_log_end, error);
-  if (status == VDB_OK) status = sync_target(job, error);
+  if (status == VDB_OK) status = view_sync(view, error);
   if (status == VDB_OK) status = swap_write(store->folder, &swap, error);
   if (status != VDB_OK) return status;
   status = swap_finish(store->folder, &store->control, &swap, store->wait, error);

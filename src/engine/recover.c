@@ -228,16 +228,11 @@ static vdb_status write_again(log_file *log, uint64_t from, uint64_t to, vdb_err
   return log_sync(log, error);
 }
 
-/* What was cut must not come back: a value that is written again later would make its lost line whole. */
-static vdb_status sync_cut(store_view *view, vdb_error *error) {
-  vdb_status status = log_sync(&view->value_log, error);
-  return status == VDB_OK ? log_sync(&view->key_log, error) : status;
-}
-
+/* Synced in any case, as what was cut must not come back: a value written again would make its lost line whole. */
 static vdb_status sync_kept(const control_page *page, store_view *view, const control_totals *totals,
                             vdb_error *error) {
   control_mark mark = {0};
-  if (!control_usable(page) || atomic_load(&page->failed) == 0) return sync_cut(view, error);
+  if (!control_usable(page) || atomic_load(&page->failed) == 0) return view_sync(view, error);
   (void)control_get_mark(page, &mark);
   vdb_status status = write_again(&view->value_log, mark.value_log, totals->value_log_end, error);
   return status == VDB_OK ? write_again(&view->key_log, mark.key_log, totals->committed, error) : status;
@@ -258,8 +253,7 @@ static vdb_status remake(vdb_store *store, store_view *view, const found_files *
   status = control_reset_locks(page, error);
   atomic_store_explicit(&page->generation, view->generation, memory_order_release);
   if (status == VDB_OK) status = control_begin(&store->control, error);
-  if (status == VDB_OK && os.sync_folder(store->folder) != 0)
-    status = error_system(error, "cannot sync the store's folder");
+  if (status == VDB_OK) status = swap_sync_folder(store->folder, NULL, error);
   store->view = view;
   return status;
 }
@@ -330,8 +324,7 @@ vdb_status recover_in_memory(vdb_store *store, vdb_error *error) {
 
 /* After a failure the next opener must write again what may be lost. */
 static vdb_status sync_all(vdb_store *store, vdb_error *error) {
-  vdb_status status = log_sync(&store->view->value_log, error);
-  if (status == VDB_OK) status = log_sync(&store->view->key_log, error);
+  vdb_status status = view_sync(store->view, error);
   if (status == VDB_OK) status = index_sync(&store->view->index, error);
   if (status != VDB_OK) control_fail(store->control.page);
   return status;

@@ -44,16 +44,11 @@ static bool find_answer(vdb_snapshot *snapshot, uint64_t hash, const char *key, 
 
 static vdb_status go_back(vdb_snapshot *snapshot, uint64_t hash, uint64_t *line, record *entry,
                           vdb_error *error) {
-  uint64_t at = *line;
-  while (at >= snapshot->end) {
-    if (entry->prev == RECORD_NONE || entry->prev >= at) return VDB_ABSENT;
-    at = entry->prev;
-    vdb_status status = view_read_line(snapshot->view, at, entry, &snapshot->scratch, error);
-    if (status != VDB_OK) return status;
-  }
-  snapshot->answers[hash % SNAPSHOT_ANSWERS] = (snapshot_answer){.known = true, .hash = hash, .line = at};
-  *line = at;
-  return VDB_OK;
+  vdb_status status = view_go_back(snapshot->view, snapshot->end, line, entry, &snapshot->scratch, error);
+  if (status == VDB_OK)
+    snapshot->answers[hash % SNAPSHOT_ANSWERS] =
+        (snapshot_answer){.known = true, .hash = hash, .line = *line};
+  return status;
 }
 
 vdb_status snapshot_find(vdb_snapshot *snapshot, const char *key, size_t size, uint64_t *line, record *entry,

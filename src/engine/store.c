@@ -313,15 +313,9 @@ static vdb_status find_settled(vdb_store *store, store_found *found, vdb_error *
   store_view *view = store->view;
   if (!found->exists || found->line < view->settled) return VDB_OK;
   view->settled = store_length(store);
-  while (found->line >= view->settled) {
-    uint64_t prev = found->record.prev;
-    found->exists = prev != RECORD_NONE && prev < found->line;
-    if (!found->exists) return VDB_OK;
-    found->line = prev;
-    vdb_status status = view_read_line(view, prev, &found->record, &store->scratch, error);
-    if (status != VDB_OK) return status;
-  }
-  return VDB_OK;
+  vdb_status status = view_go_back(view, view->settled, &found->line, &found->record, &store->scratch, error);
+  found->exists = status == VDB_OK;
+  return status == VDB_ABSENT ? VDB_OK : status;
 }
 
 static vdb_status find_alive(vdb_store *store, const vdb_key *key, store_found *found, vdb_error *error) {

@@ -21,7 +21,7 @@
 typedef struct store_view {
   unsigned references;
   uint64_t generation;
-  uint64_t settled;       /* every line before this is in the index for good; see find_settled in store.c */
+  uint64_t settled;       /* how far `applied` was when last asked for; see find_settled in store.c */
   uint64_t coming_length; /* of the key log, when the view was opened while its generation was yet to come */
   log_file key_log;
   log_file value_log;
@@ -73,6 +73,9 @@ store_view *view_new(void);
 store_view *view_share(store_view *view);
 void view_release(store_view *view);
 
+/* fdatasync of both logs. The value log goes first: a line on the disk then never names a value that is not. */
+vdb_status view_sync(store_view *view, vdb_error *error);
+
 /* Makes the store's view one that shows the store as it is now, if it isn't or there is none. Takes no lock. */
 vdb_status view_refresh(vdb_store *store, vdb_error *error);
 
@@ -108,6 +111,12 @@ bool view_keep_line(store_view *view, uint64_t line, const record *entry, kept_l
 /* The key's newest line. */
 vdb_status view_find(store_view *view, record_scratch *scratch, const char *key, size_t size,
                      store_found *found, vdb_error *error);
+
+/*
+** From a key's newest line back to its newest one before `end`. VDB_ABSENT when it had none. *line and *entry are that line.
+*/
+vdb_status view_go_back(store_view *view, uint64_t end, uint64_t *line, record *entry,
+                        record_scratch *scratch, vdb_error *error);
 
 /* The bytes of a record's value, checked against its checksum. */
 vdb_status view_read_value(store_view *view, uint64_t line, const record *entry, const char **bytes,

@@ -84,8 +84,7 @@ static bool parse_swap(const char *text, size_t size, swap_file *swap) {
   return print_swap(again, swap) == size && memcmp(again, text, size) == 0;
 }
 
-/* `page` is NULL when it is to be made anew. */
-static vdb_status sync_names(int folder, control_page *page, vdb_error *error) {
+vdb_status swap_sync_folder(int folder, control_page *page, vdb_error *error) {
   if (os.sync_folder(folder) == 0) return VDB_OK;
   if (page != NULL) control_fail(page);
   return error_system(error, "cannot sync the store's folder");
@@ -101,7 +100,7 @@ vdb_status swap_write(int folder, const swap_file *swap, vdb_error *error) {
   vdb_status result = written ? VDB_OK : error_system(error, "cannot write " SWAP_TEMPORARY);
   os.close(file);
   OS_STEP("before swap");
-  if (result == VDB_OK) result = sync_names(folder, NULL, error);
+  if (result == VDB_OK) result = swap_sync_folder(folder, NULL, error);
   if (result == VDB_OK && os.rename(folder, SWAP_TEMPORARY, SWAP_NAME) != 0)
     result = error_system(error, "cannot rename " SWAP_TEMPORARY);
   OS_STEP("swap");
@@ -166,19 +165,19 @@ static vdb_status rename_index(int folder, vdb_error *error) {
 
 /* The name of db.swap gets onto the disk before any other: without it a half exchanged store could not be told. */
 static vdb_status rename_new_files(int folder, control_page *page, const swap_file *swap, vdb_error *error) {
-  vdb_status status = sync_names(folder, page, error);
+  vdb_status status = swap_sync_folder(folder, page, error);
   if (status == VDB_OK) status = rename_log(folder, 0, swap->key_log_inode, error);
   OS_STEP("renamed");
   if (status == VDB_OK) status = rename_log(folder, 1, swap->value_log_inode, error);
   OS_STEP("renamed");
   if (status == VDB_OK) status = rename_index(folder, error);
   OS_STEP("renamed");
-  return status == VDB_OK ? sync_names(folder, page, error) : status;
+  return status == VDB_OK ? swap_sync_folder(folder, page, error) : status;
 }
 
 static vdb_status remove_swap(int folder, control_page *page, vdb_error *error) {
   vdb_status status = remove_if_there(folder, SWAP_NAME, error);
-  return status == VDB_OK ? sync_names(folder, page, error) : status;
+  return status == VDB_OK ? swap_sync_folder(folder, page, error) : status;
 }
 
 static vdb_status identify(int folder, const char *name, uint64_t length, control_identity *identity,

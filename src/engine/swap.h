@@ -36,6 +36,9 @@ vdb_status swap_finish(int folder, control_handle *control, const swap_file *swa
 /* Only exchanges the files: for a control page that is to be made anew. */
 vdb_status swap_finish_files(int folder, const swap_file *swap, vdb_error *error);
 
+/* Gets the names of the folder's files onto the disk. A failure is final for `page`, unless it is NULL: to be made anew. */
+vdb_status swap_sync_folder(int folder, control_page *page, vdb_error *error);
+
 /* Removes new files that no swap file asks for. */
 vdb_status swap_remove_new_files(int folder, vdb_error *error);
 

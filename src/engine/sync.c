@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "error.h"
+#include "swap.h"
 
 vdb_status sync_check_failed(const control_page *page, vdb_error *error) {
   uint32_t reason = atomic_load_explicit(&page->failed, memory_order_relaxed);
@@ -42,16 +43,13 @@ static bool enough(const control_page *page, const store_view *view, uint64_t le
 
 /* Who exchanges files holds the lock. It is dead, then; its files are on the disk, but perhaps not the name of db.swap. */
 static vdb_status sync_swap(vdb_store *store, vdb_error *error) {
-  if (os.sync_folder(store->folder) == 0) return VDB_OK;
-  control_fail(store->control.page);
-  return error_system(error, "cannot sync the store's folder");
+  return swap_sync_folder(store->folder, store->control.page, error);
 }
 
 static vdb_status sync_logs(control_page *page, store_view *view, vdb_error *error) {
   uint64_t key_log = atomic_load_explicit(&page->committed, memory_order_acquire);
   uint64_t value_log = atomic_load_explicit(&page->value_log_end, memory_order_acquire);
-  vdb_status status = log_sync(&view->value_log, error);
-  if (status == VDB_OK) status = log_sync(&view->key_log, error);
+  vdb_status status = view_sync(view, error);
   if (status == VDB_OK) control_set_mark(page, key_log, value_log);
   else control_fail(page);
   return status;

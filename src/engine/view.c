@@ -43,6 +43,11 @@ void view_release(store_view *view) {
   free(view);
 }
 
+vdb_status view_sync(store_view *view, vdb_error *error) {
+  vdb_status status = log_sync(&view->value_log, error);
+  return status == VDB_OK ? log_sync(&view->key_log, error) : status;
+}
+
 static uint64_t generation_now(const vdb_store *store) {
   return atomic_load_explicit(&store->control.page->generation, memory_order_acquire);
 }
