@@ -98,7 +98,7 @@ static void test_reads_only_what_it_is_given(void) {
   bool guarded = pages != MAP_FAILED && mprotect(pages + page, page, PROT_READ | PROT_WRITE) == 0;
   if (!ok(guarded, "a page can be set between two that can't be read")) return;
   unsigned wrong = 0;
-  for (size_t size = 0; size <= 300; size++) {
+  for (size_t size = 0; size <= LONGEST; size++) {
     unsigned char *end = pages + 2 * page - size, *begin = pages + page;
     uint32_t expected = definition(0, text, size);
     memcpy(end, text, size);
