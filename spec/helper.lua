@@ -68,15 +68,19 @@ local function interpreter()
 end
 
 -- Starts a Lua program with these arguments, strings without quotes, in another process of the same Lua, which
--- finds the same modules and has `viperdb` as a local. Returns a function that waits for its end and returns
--- what it printed.
-function helper.start(program, ...)
+-- finds the same modules. Returns a function that waits for its end and returns what it printed.
+function helper.start_bare(program, ...)
   local file = helper.path() .. ".lua"
   local paths = ("package.path, package.cpath = %q, %q "):format(package.path, package.cpath)
-  helper.write_file(file, paths .. "local viperdb = require('viperdb') " .. program)
+  helper.write_file(file, paths .. program)
   local command = { interpreter(), file }
   for _, argument in ipairs({ ... }) do command[#command + 1] = "'" .. argument .. "'" end
   return begin(table.concat(command, " ") .. " 2>&1")
+end
+
+-- The same for a program that has `viperdb` as a local.
+function helper.start(program, ...)
+  return helper.start_bare("local viperdb = require('viperdb') " .. program, ...)
 end
 
 -- The same, and waits.

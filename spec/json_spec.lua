@@ -3,6 +3,7 @@
 local cjson = require("cjson")
 local core = require("viperdb.core")
 local difference = require("spec.same").difference
+local helper = require("spec.helper")
 
 local null = core.null
 local has_integers = 9007199254740993 ~= 9007199254740992
@@ -326,7 +327,7 @@ describe("The markers of other JSON libraries", function()
     assert.equal("[]", encode(address))
   end)
 
-  it("vim.empty_dict() and vim.NIL are an empty object and null", function()
+  it("vim.empty_dict() and vim.NIL are an empty object and null, also when they come later", function()
     local empty_dict_mt = {}
     rawset(globals, "vim", { _empty_dict_mt = empty_dict_mt, NIL = io.stderr })
     assert.equal('[{},null,{"a":1}]',
@@ -339,5 +340,102 @@ describe("The markers of other JSON libraries", function()
     package.loaded.cjson = setmetatable({}, { __index = trap })
     rawset(globals, "vim", "not a table")
     refuses("TYPE", setmetatable({}, { __index = trap, __pairs = trap, __len = trap, __name = "trap" }))
+  end)
+end)
+
+-- Whether it is there is asked when the module is loaded, so each of these is a process of its own.
+describe("Where vim._empty_dict_mt is there when the module is loaded", function()
+  teardown(helper.clean)
+
+  -- What the program prints that begins with this `vim`, with a space between values.
+  local function prints(vim, program)
+    local wait = helper.start_bare(([[
+      vim = %s
+      local core = require("viperdb.core")
+      local function encode(value) return (assert(core.json_encode(value))) end
+      local function decode(text) return (assert(core.json_decode(text))) end
+      local dict_mt = vim._empty_dict_mt
+      local function dict() return setmetatable({}, dict_mt) end
+      local function is_dict(value) return getmetatable(value) == dict_mt and next(value) == nil end
+      %s]]):format(vim, program))
+    return (wait():gsub("\t", " "))
+  end
+
+  local neovim = "{ _empty_dict_mt = {}, NIL = io.stderr }"
+
+  it("an empty table is [], and one with that metatable {}, wherever they are", function()
+    assert.equal('[] {} [[],{},{"a":[]},{"a":{}}]', prints(neovim, [[
+      print(encode({}), encode(dict()), encode({ {}, dict(), { a = {} }, { a = dict() } }))
+    ]]))
+  end)
+
+  it("{} is read with that metatable, and nothing else is", function()
+    assert.equal("true nil nil nil true nil", prints(neovim, [[
+      local all = decode('[{ }, [], {"a":1}, [1], {"a":{"b":{}}}]')
+      print(is_dict(all[1]), getmetatable(all[2]), getmetatable(all[3]), getmetatable(all[4]),
+        is_dict(all[5].a.b), getmetatable(all[5].a))
+    ]]))
+  end)
+
+  it("both come back as they were, after many items too", function()
+    assert.equal("same", prints(neovim, [[
+      local list, object = {}, {}
+      for i = 1, 100 do
+        list[i] = i % 2 == 0 and dict() or {}
+        object["key" .. i] = i % 3 == 0 and dict() or {}
+      end
+      list, object = decode(encode(list)), decode(encode(object))
+      for i = 1, 100 do
+        assert(is_dict(list[i]) == (i % 2 == 0) and next(list[i]) == nil)
+        assert(is_dict(object["key" .. i]) == (i % 3 == 0))
+      end
+      print("same")
+    ]]))
+  end)
+
+  it("what was read as an empty object is what is put into it", function()
+    assert.equal('{"x":[]} [1]', prints(neovim, [[
+      local object, list = decode("{}"), decode("{}")
+      object.x, list[1] = {}, 1
+      print(encode(object), encode(list))
+    ]]))
+  end)
+
+  it("the markers of lua-cjson are what they are everywhere", function()
+    assert.equal('[[],[],[]] [[1],{"a":1}] nil', prints(neovim, [[
+      local array, empty_array, address = {}, {}, io.stdout
+      package.loaded.cjson = { array_mt = array, empty_array_mt = empty_array, empty_array = address }
+      print(encode({ setmetatable({}, array), setmetatable({}, empty_array), address }),
+        encode({ setmetatable({ 1 }, array), setmetatable({ a = 1 }, empty_array) }),
+        (core.json_encode(setmetatable({ a = 1 }, array))))
+    ]]))
+  end)
+
+  it("both are written as before when `vim` is exchanged", function()
+    assert.equal("[{},[],null] true", prints(neovim, [[
+      local value = decode("[{},[],null]")
+      vim = { _empty_dict_mt = {}, NIL = io.stdout }
+      local text = encode(value)
+      vim = nil
+      print(text, encode(value) == text)
+    ]]))
+  end)
+
+  it("nothing of it is called", function()
+    local trapped = [[(function()
+      local function trap() error("called") end
+      local traps = { __index = trap, __newindex = trap, __len = trap, __call = trap, __pairs = trap, __eq = trap }
+      return setmetatable({ _empty_dict_mt = setmetatable(traps, traps), NIL = io.stderr }, traps)
+    end)()]]
+    assert.equal('[{},[],{"a":1},{"a":{}}]', prints(trapped, [[print(encode(decode('[{},[],{"a":1},{"a":{}}]')))]]))
+  end)
+
+  it("or where it is no table, an empty table is {} and has no metatable", function()
+    local inherited = "setmetatable({}, { __index = { _empty_dict_mt = {} } })"
+    for _, vim in ipairs({ "{ _empty_dict_mt = 7 }", "{}", inherited }) do
+      assert.equal("{} nil nil", prints(vim, [[
+        print(encode({}), getmetatable(decode("{}")), getmetatable(decode("[]")))
+      ]]))
+    end
   end)
 end)

@@ -84,7 +84,8 @@ function viperdb.register(name, metatable, class) end
 local Store = {}
 
 ---@param key viperdb.Key
----@return any value Nil when the key is absent. A JSON null is `viperdb.null`.
+---@return any value Nil when the key is absent. A JSON null is `viperdb.null`. In Neovim JSON's `{}` is what
+---`vim.empty_dict()` returns.
 ---@return string? message
 ---@return viperdb.Code? code
 function Store:get(key) end

@@ -2,8 +2,8 @@
 ** json_fuzz.c - libFuzzer target for the JSON codec.
 **
 ** Whatever text is accepted must hold still: its value is written, read again, and must be the same, in
-** type too. The Lua state's memory is bounded, so that running out of it in the middle of a call is tried
-** as well.
+** type too. That is so in a Lua state by itself and in one as Neovim's, where an empty object is not an empty
+** array. The Lua state's memory is bounded, so that running out of it in the middle of a call is tried as well.
 **
 **   ./json_fuzz -max_len=4096 -timeout=10 spec/fuzz/corpus/json
 */
@@ -62,12 +62,20 @@ static bool same_fields(lua_State *L, int one, int other) {
   return same;
 }
 
+/* NULL: none. */
+static const void *metatable_of(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return NULL;
+  const void *address = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return address;
+}
+
 static bool same_value(lua_State *L, int one, int other) {
   luaL_checkstack(L, 8, NULL);
   if (lua_type(L, one) != lua_type(L, other)) return false;
   if (lua_type(L, one) == LUA_TNUMBER) return same_number(L, one, other);
   if (lua_type(L, one) != LUA_TTABLE) return lua_rawequal(L, one, other);
-  return same_fields(L, one, other);
+  return metatable_of(L, one) == metatable_of(L, other) && same_fields(L, one, other);
 }
 
 /* A string that JSON doesn't hold can only come from an escaped surrogate. */
@@ -111,16 +119,40 @@ static void run(lua_State *L, const void *text, size_t size, buffer *out, size_t
   lua_gc(L, LUA_GCCOLLECT, 0);
 }
 
+/* Puts the value on top into a new table. */
+static void wrap(lua_State *L, const char *name) {
+  lua_newtable(L);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+}
+
+/* package.loaded._G.vim, with what Neovim has there for an empty object and for null. */
+static void add_vim(lua_State *L) {
+  lua_newtable(L);
+  wrap(L, "_empty_dict_mt");
+  lua_newuserdata(L, 1);
+  lua_setfield(L, -2, "NIL");
+  wrap(L, "vim");
+  wrap(L, "_G");
+  lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static buffer out;
-  static lua_State *L;
-  if (L == NULL) L = lua_newstate(allocate, NULL);
+  static lua_State *L, *neovim;
+  if (L == NULL) {
+    L = lua_newstate(allocate, NULL);
+    neovim = lua_newstate(allocate, NULL);
+    add_vim(neovim);
+  }
   /* a copy of the very size, so that a sanitizer sees a read behind the end */
   char *text = malloc(size + (size == 0));
   require_that(text != NULL, "there is memory for the input");
   if (size > 0) memcpy(text, bytes, size);
   run(L, text, size, &out, PLENTY);
   run(L, text, size, &out, size); /* less than most inputs need */
+  run(neovim, text, size, &out, PLENTY);
+  run(neovim, text, size, &out, size);
   free(text);
   return 0;
 }

@@ -54,15 +54,116 @@ describe("in Neovim", function()
     db:close()
   end)
 
-  it("vim.empty_dict() comes back as an empty table", function()
-    assert.equal("true true {}", neovim.run([[
+  it("vim.empty_dict() comes back as vim.empty_dict(), and an empty table as one", function()
+    assert.equal('{} [] {"inner":{}} {"inner":[]} [{},[],[{}]]\n{}[]{"inner":{}}{"inner":[]}[{},[],[{}]]',
+      neovim.run([[
+        local db = assert(require("viperdb").open((...)))
+        db.dict = vim.empty_dict()
+        db.plain = {}
+        db.outer = { inner = vim.empty_dict() }
+        db.other = { inner = {} }
+        db.list = { vim.empty_dict(), {}, { vim.empty_dict() } }
+        for i, key in ipairs({ "dict", "plain", "outer", "other", "list" }) do
+          io.write(i > 1 and " " or "", vim.json.encode(db[key]))
+        end
+        db:close()
+        io.write("\n", vim.fn.readfile((...) .. "/db.vlog", "", 1)[1])
+      ]], { helper.path() }))
+  end)
+
+  it("vim.empty_dict() with something in it is an ordinary table", function()
+    assert.equal('{"a":[]} nil [1] nil', neovim.run([[
       local db = assert(require("viperdb").open((...)))
-      db.empty = vim.empty_dict()
-      db.outer = { inner = vim.empty_dict() }
-      io.write(tostring(vim.deep_equal(db.empty, vim.empty_dict())), " ")
-      io.write(tostring(vim.deep_equal(db.outer, { inner = {} })), " ")
+      local object, list = vim.empty_dict(), vim.empty_dict()
+      object.a, list[1] = {}, 1
+      db.object, db.list = object, list
+      io.write(vim.json.encode(db.object), " ", tostring(getmetatable(db.object)), " ")
+      io.write(vim.json.encode(db.list), " ", tostring(getmetatable(db.list)))
       db:close()
-      io.write(vim.fn.readfile((...) .. "/db.vlog", "", 1)[1]:sub(1, 2))
+    ]], { helper.path() }))
+  end)
+
+  it("JSON is read and written as vim.json does", function()
+    assert.equal("7 texts", neovim.run([=[
+      local core = require("viperdb.core")
+      local function same(one, other)
+        if type(one) ~= "table" then return one == other end
+        for key, value in pairs(one) do assert(same(value, other[key])) end
+        return getmetatable(one) == getmetatable(other) and vim.deep_equal(one, other)
+      end
+      local texts = {
+        "{}", "[]", "null", '{"a":[{},[],null]}', '{"a":{"b":{}}}', "[[],{},[[]],[{}]]", '[{"a":1},[1],""]',
+      }
+      for _, text in ipairs(texts) do
+        local value = core.json_decode(text)
+        assert(same(value, vim.json.decode(text)), text)
+        assert(core.json_encode(value) == text and vim.json.encode(value) == text, text)
+      end
+      io.write(#texts, " texts")
+    ]=]))
+  end)
+
+  it("an empty table of another Lua is vim.empty_dict(), and a table of either kind is one there", function()
+    local db, path = helper.store()
+    db.empty, db.outer = {}, { inner = {} }
+    assert.equal('{} {"inner":{}}', neovim.run([[
+      local db = assert(require("viperdb").open((...)))
+      io.write(vim.json.encode(db.empty), " ", vim.json.encode(db.outer))
+      db.dict, db.plain = vim.empty_dict(), { {}, { a = {} } }
+      db:close()
+    ]], { path }))
+    assert.same({}, db.dict)
+    assert.is_nil(getmetatable(db.dict))
+    assert.same({ {}, { a = {} } }, db.plain)
+    assert.is_nil(getmetatable(db.plain[1]))
+    db:close()
+  end)
+
+  it("cas tells vim.empty_dict() and an empty table apart", function()
+    assert.equal("false true false true", neovim.run([[
+      local db = assert(require("viperdb").open((...)))
+      db.key = vim.empty_dict()
+      local results = { db:cas("key", {}, 1), db:cas("key", vim.empty_dict(), {}) }
+      vim.list_extend(results, { db:cas("key", vim.empty_dict(), 1), db:cas("key", {}, 1) })
+      io.write(table.concat(vim.tbl_map(tostring, results), " "))
+      db:close()
+    ]], { helper.path() }))
+  end)
+
+  it("a binary dump has only empty tables", function()
+    assert.equal("true nil nil", neovim.run([[
+      local db = assert(require("viperdb").open((...)))
+      db.mixed = { 1, x = vim.empty_dict(), y = {} }
+      io.write(tostring(vim.deep_equal(db.mixed, { 1, x = {}, y = {} })), " ")
+      io.write(tostring(getmetatable(db.mixed.x)), " ", tostring(getmetatable(db.mixed.y)))
+      db:close()
+    ]], { helper.path() }))
+  end)
+
+  it("a worker thread has vim.empty_dict() and vim.NIL too", function()
+    assert.equal('{"dict":{},"list":[],"null":null} true', neovim.run([[
+      local path = ...
+      local db = assert(require("viperdb").open(path))
+      db.value = { list = {} }
+      local function work(path, package_path, package_cpath)
+        package.path, package.cpath = package_path, package_cpath
+        local db = assert(require("viperdb").open(path))
+        local value = db.value
+        value.dict, value.null = vim.empty_dict(), vim.NIL
+        db.value = value
+        local is_same = getmetatable(db.value.dict) == vim._empty_dict_mt and db.value.null == vim.NIL
+        db:close()
+        return is_same
+      end
+      local is_same
+      local root = vim.api.nvim_get_runtime_file("lua/viperdb/init.lua", false)[1]:match("^(.*)/viperdb/init.lua$")
+      local job = vim.loop.new_work(work, function(result) is_same = result end)
+      job:queue(path, root .. "/?.lua;" .. root .. "/?/init.lua", root .. "/?.so")
+      while is_same == nil do vim.wait(1) end
+      local value = db.value
+      io.write('{"dict":', vim.json.encode(value.dict), ',"list":', vim.json.encode(value.list), ',"null":',
+        vim.json.encode(value.null), "} ", tostring(is_same))
+      db:close()
     ]], { helper.path() }))
   end)
 

@@ -4,11 +4,11 @@
 ** Raise Lua errors for memory only (through the Lua API); everything else is a status. The buffer is owned
 ** by a userdata, so nothing leaks when they do. Never called while the store's lock is held.
 **
-** An empty table is written as {}, as lua-cjson does; [] and {} are both read as an empty table. What other
-** JSON libraries have for an empty array and for null is understood, see json_markers.h. null is read as
-** the NULL lightuserdata, in Neovim as vim.NIL. A string is read as UTF-8; an escaped surrogate without its
-** other half becomes the three bytes that utf8.char gives for it, which is no UTF-8, so that JSON doesn't
-** hold the string when it is written again.
+** An empty table is written as {}, as lua-cjson does, and [] and {} are both read as an empty table; in
+** Neovim they are two, as for vim.json. What other JSON libraries have for an empty array and for null is
+** understood, see json_markers.h. null is read as the NULL lightuserdata, in Neovim as vim.NIL. A string is
+** read as UTF-8; an escaped surrogate without its other half becomes the three bytes that utf8.char gives for
+** it, which is no UTF-8, so that JSON doesn't hold the string when it is written again.
 */
 #ifndef VIPERDB_JSON_H
 #define VIPERDB_JSON_H

@@ -294,11 +294,18 @@ static void set_waiting_pairs(lua_State *L, int table, int count) {
   lua_settop(L, table);
 }
 
+static bool push_empty_object(json_reader *r) {
+  json_markers_push_empty_object(r->L);
+  r->depth--;
+  return true;
+}
+
 static bool read_object(json_reader *r) {
   lua_State *L = r->L;
   int count = 0;
   bool more;
   if (!enter(r, '}', &more)) return false;
+  if (!more) return push_empty_object(r);
   lua_pushnil(L);
   int table = lua_gettop(L);
   for (; more && count < WAITING_PAIRS; count++)

@@ -279,11 +279,13 @@ static bool write_userdata(json_writer *w, int index) {
 typedef struct table_form {
   bool array;       /* whatever is in it */
   bool empty_array; /* when nothing is in it */
+  bool unmarked;    /* it has no metatable */
 } table_form;
 
 static bool read_form(json_writer *w, int index, table_form *form) {
   *form = (table_form){0};
-  if (!lua_getmetatable(w->L, index)) return true;
+  form->unmarked = !lua_getmetatable(w->L, index);
+  if (form->unmarked) return true;
   const void *metatable = lua_topointer(w->L, -1);
   lua_pop(w->L, 1);
   const json_markers *markers = find_markers(w);
@@ -366,12 +368,17 @@ static bool write_object(json_writer *w, int table, int top) {
   return write_char(w, '}');
 }
 
+static bool write_empty(json_writer *w, const table_form *form) {
+  bool is_array = form->unmarked ? json_markers_know_empty_objects(w->L) : form->empty_array;
+  return write_text(w, is_array ? "[]" : "{}", 2);
+}
+
 static bool write_table(json_writer *w, int table, int top) {
   lua_State *L = w->L;
   table_form form;
   if (!read_form(w, table, &form)) return false;
   lua_pushnil(L);
-  if (!lua_next(L, table)) return write_text(w, form.empty_array ? "[]" : "{}", 2);
+  if (!lua_next(L, table)) return write_empty(w, &form);
   bool is_object = lua_type(L, top + 1) == LUA_TSTRING && !form.array;
   return is_object ? write_object(w, table, top) : write_array(w, table, top);
 }
