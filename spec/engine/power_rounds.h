@@ -29,8 +29,9 @@
 #define SPARE 64 /* operations that are kept for the lives in images */
 #define LONGEST 32768
 
-static int refused, wrong, unchecked, lives;
-static unsigned lived_in = 100; /* one image in so many */
+static int refused, wrong, unchecked, lives, written_again;
+static unsigned lived_in = 100;   /* one image in so many */
+static unsigned longest_life = 5; /* operations */
 
 /* States ------------------------------------------------------------------------------------------------ */
 
@@ -259,9 +260,27 @@ static void check_image(const char *folder, const char *where) {
   wrong += !good;
 }
 
-/* What was found is what has been written so far, whatever had been written before. */
-static void go_on(vdb_store *store, const char *folder, vdb_options options) {
-  for (uint64_t left = random_below(6); left > 0 && store != NULL; left--)
+/* Does the first operation that was lost once more: what was lost behind it must not be back with it. */
+static void write_again(vdb_store *store) {
+  state from, to;
+  memcpy(from, told.states[told.operation], sizeof from);
+  memcpy(to, told.states[told.operation + 1], sizeof to);
+  for (int key = 0; key < KEYS; key++) {
+    if (from[key] == to[key]) continue;
+    if (to[key] != 0) put_version(store, key, to[key]);
+    else delete_key(store, key);
+  }
+  written_again++;
+}
+
+/* What was found is what has been written so far, whatever was `lost` behind it. */
+static void go_on(vdb_store *store, const char *folder, vdb_options options, bool lost) {
+  doing = WRITING;
+  if (lost && options.sync == VDB_SYNC_OS) {
+    write_again(store);
+    fail_power("rest");
+  }
+  for (uint64_t left = random_below(longest_life + 1); left > 0 && store != NULL; left--)
     store = operate(store, folder, options);
   doing = CLOSING;
   if (store == NULL || !close_store(store)) wrong++;
@@ -270,14 +289,14 @@ static void go_on(vdb_store *store, const char *folder, vdb_options options) {
 static void live_in(const char *folder, const char *where) {
   static const vdb_options kinds[] = {{.sync = VDB_SYNC_OS}, {.sync = VDB_SYNC_ALWAYS}};
   vdb_options options = kinds[random_below(2)];
-  int found = -1;
+  int found = -1, written = told.operation;
   doing = RECOVERING;
   vdb_store *store = open_with(folder, options);
   if (store == NULL) refuse(where);
   else found = find_state(store);
   if (found >= 0) {
     told.operation = told.promised = found;
-    go_on(store, folder, options);
+    go_on(store, folder, options, found < written);
   } else if (store != NULL) {
     printf("# wrong in a life after %s of operation %d, %d promised\n", where, told.operation, told.promised);
     wrong++;
@@ -305,14 +324,25 @@ static void after_failure(const char *folder, const char *where) {
 
 /* Rounds ------------------------------------------------------------------------------------------------ */
 
-static void play_round(vdb_options options, int operations) {
-  const char *path = new_path();
+static vdb_store *start_round(const char *path, vdb_options options) {
   start_boots(path);
   forget_seen();
   memset(&told, 0, sizeof told);
   watched = &disks[0];
   doing = OPENING;
-  vdb_store *store = open_with(path, options);
+  return open_with(path, options);
+}
+
+static void end_round(const char *path) {
+  watched = NULL;
+  empty_disk(&disks[0]);
+  remove_store(path);
+  end_boots();
+}
+
+static void play_round(vdb_options options, int operations) {
+  const char *path = new_path();
+  vdb_store *store = start_round(path, options);
   while (told.operation < operations && store != NULL) {
     store = operate(store, path, options);
     perhaps("rest", 1);
@@ -321,10 +351,7 @@ static void play_round(vdb_options options, int operations) {
   if (store == NULL || !close_store(store)) wrong++;
   told.promised = told.operation;
   fail_power("the end");
-  watched = NULL;
-  empty_disk(&disks[0]);
-  remove_store(path);
-  end_boots();
+  end_round(path);
 }
 
 static void play_rounds(int rounds, int operations) {
