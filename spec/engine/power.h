@@ -293,7 +293,6 @@ static int watch_sync(int file) {
     check_order(known);
     look_at(known);
     drop_versions(known, 0, known->version_count - 1);
-    keep_first_name(watched, known->inode);
     syncs++;
   }
   perhaps("the end of a sync", 1);

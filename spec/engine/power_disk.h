@@ -100,29 +100,6 @@ static void note_change(disk *on, const char *name, ino_t inode, const char *gon
   snprintf(change->gone, sizeof change->gone, "%s", gone);
 }
 
-static void drop_change(disk *on, int which) {
-  on->change_count--;
-  memmove(&on->changes[which], &on->changes[which + 1],
-          (size_t)(on->change_count - which) * sizeof *on->changes);
-}
-
-/*
-** The first sync of a file gets the name onto the disk under which it was made, as the file systems of Linux
-** do, and with it the removal of an older file of that name. Later changes wait for a sync of the folder.
-*/
-static void keep_first_name(disk *on, ino_t inode) {
-  int made = 0;
-  while (made < on->change_count && on->changes[made].set.inode != inode) made++;
-  if (made == on->change_count || on->changes[made].gone[0] != '\0') return;
-  disk_name name = on->changes[made].set;
-  set_name(on->names, &on->name_count, name.name, inode);
-  for (int i = made; i >= 0; i--) {
-    const disk_change *change = &on->changes[i];
-    bool removed = change->set.name[0] == '\0' && strcmp(change->gone, name.name) == 0;
-    if (i == made || removed) drop_change(on, i);
-  }
-}
-
 static ino_t inode_of(int folder, const char *name) {
   struct stat status;
   return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_ino : 0;
