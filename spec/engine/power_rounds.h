@@ -13,15 +13,6 @@
 
 #include "power.h"
 
-/* A sanitizer makes all of it several times slower. */
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 #define NUMBERS 24 /* keys that are numbers */
 #define TEXTS 8    /* and texts, each of a length of its own */
 #define KEYS (NUMBERS + TEXTS)
