@@ -56,6 +56,7 @@ build = {
         "src/engine/control.c",
         "src/engine/crc32.c",
         "src/engine/error.c",
+        "src/engine/growth.c",
         "src/engine/background.c",
         "src/engine/index.c",
         "src/engine/index_split.c",

@@ -41,7 +41,7 @@ local layers = {
     "src/engine/store", "src/engine/view", "src/engine/lookup", "src/engine/write",
     "src/engine/walk", "src/engine/recover", "src/engine/reclaim", "src/engine/sync", "src/engine/append",
     "src/engine/batch", "src/engine/check", "src/engine/scan", "src/engine/snapshot",
-    "src/engine/sorter", "src/engine/swap",
+    "src/engine/sorter", "src/engine/swap", "src/engine/growth",
   },
 }
 

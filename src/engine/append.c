@@ -43,46 +43,70 @@ void append_count(control_totals *totals, bool existed, const record *old, const
   totals->value_log_live += line->value_size;
 }
 
-static vdb_status reserve_logs(control_page *page, store_view *view, const control_totals *totals,
-                               const line_change *change, vdb_error *error) {
+static vdb_status reserve(vdb_store *store, log_file *log, uint64_t tail, size_t size, size_t spare,
+                          _Atomic uint64_t *allocated, vdb_error *error) {
+  control_page *page = store->control.page;
+  if (log_has_room(tail, size + spare, allocated))
+    return log_reserve(log, tail, size, spare, allocated, error);
+  vdb_status status = control_lock_growth(page, store->wait, error);
+  if (status != VDB_OK) return status;
+  status = log_reserve(log, tail, size, spare, allocated, error);
+  control_unlock_growth(page);
+  return status;
+}
+
+static vdb_status reserve_logs(vdb_store *store, const control_totals *totals, const line_change *change,
+                               vdb_error *error) {
+  control_page *page = store->control.page;
   size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
   if (totals->committed > KEY_LOG_MAX)
     return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
-  vdb_status status = log_reserve(&view->key_log, totals->committed, record_bound(change->key_size), spare,
-                                  &page->key_log_allocated, error);
+  vdb_status status = reserve(store, &store->view->key_log, totals->committed, record_bound(change->key_size),
+                              spare, &page->key_log_allocated, error);
   size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
   if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
-  return log_reserve(&view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated, error);
+  return reserve(store, &store->view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated,
+                 error);
 }
 
-static vdb_status write_value(control_page *page, store_view *view, control_totals *totals,
-                              line_change *change, vdb_error *error) {
+static vdb_status write_big_value(vdb_store *store, uint64_t tail, const void *bytes, size_t size,
+                                  vdb_error *error) {
+  control_page *page = store->control.page;
+  bool grows = !log_has_room(tail, size, &page->value_log_allocated);
+  vdb_status status = grows ? control_lock_growth(page, store->wait, error) : VDB_OK;
+  if (status != VDB_OK) return status;
+  status = log_write_big(&store->view->value_log, tail, bytes, size, &page->value_log_allocated, error);
+  if (grows) control_unlock_growth(page);
+  if (status != VDB_OK) atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
+  return status;
+}
+
+static vdb_status write_value(vdb_store *store, control_totals *totals, line_change *change,
+                              vdb_error *error) {
   size_t size = (size_t)change->line.value_size;
   if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
   change->line.offset = totals->value_log_end;
   if (size > LOG_BIG_WRITE) {
-    vdb_status status = log_write_big(&view->value_log, totals->value_log_end, change->bytes, size,
-                                      &page->value_log_allocated, error);
-    if (status != VDB_OK) atomic_store_explicit(&page->unrepaired, 1, memory_order_release);
+    vdb_status status = write_big_value(store, totals->value_log_end, change->bytes, size, error);
     if (status != VDB_OK) return status;
   } else if (size > 0) {
-    memcpy(log_tail(&view->value_log, totals->value_log_end), change->bytes, size);
+    memcpy(log_tail(&store->view->value_log, totals->value_log_end), change->bytes, size);
   }
   totals->value_log_end += size;
   OS_STEP("value");
   return VDB_OK;
 }
 
-vdb_status append_write(control_page *page, store_view *view, control_totals *totals, line_change *change,
-                        uint64_t prev, vdb_error *error) {
-  vdb_status status = reserve_logs(page, view, totals, change, error);
-  if (status == VDB_OK) status = write_value(page, view, totals, change, error);
+vdb_status append_write(vdb_store *store, control_totals *totals, line_change *change, uint64_t prev,
+                        vdb_error *error) {
+  vdb_status status = reserve_logs(store, totals, change, error);
+  if (status == VDB_OK) status = write_value(store, totals, change, error);
   if (status != VDB_OK) return status;
   change->line.key = change->key;
   change->line.key_size = change->key_size;
   change->line.prev = prev;
   totals->committed +=
-      record_print(log_tail(&view->key_log, totals->committed), &change->line, change->bytes);
+      record_print(log_tail(&store->view->key_log, totals->committed), &change->line, change->bytes);
   OS_STEP("line");
   return VDB_OK;
 }
@@ -117,7 +141,7 @@ vdb_status append_line(vdb_store *store, line_change *change, store_found *found
   control_totals totals = *control_now(page);
   vdb_status status = append_ensure_slot(store, view, change, found, error);
   if (status == VDB_OK)
-    status = append_write(page, view, &totals, change, found->exists ? found->line : RECORD_NONE, error);
+    status = append_write(store, &totals, change, found->exists ? found->line : RECORD_NONE, error);
   if (status != VDB_OK) return status;
   append_count(&totals, found->exists, &found->record, &change->line);
   publish(page, view, found, &totals, &change->line);

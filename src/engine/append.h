@@ -28,8 +28,8 @@ vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_cha
 ** Writes value and line behind totals->value_log_end and totals->committed, and moves both on. Nobody sees them before
 ** control_commit. After a failure page->unrepaired may be set.
 */
-vdb_status append_write(control_page *page, store_view *view, control_totals *totals, line_change *change,
-                        uint64_t prev, vdb_error *error);
+vdb_status append_write(vdb_store *store, control_totals *totals, line_change *change, uint64_t prev,
+                        vdb_error *error);
 
 /* What a line that replaces `old` (if `existed`) changes in the counts. */
 void append_count(control_totals *totals, bool existed, const record *old, const record *line);

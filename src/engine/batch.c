@@ -161,8 +161,7 @@ static vdb_status write_lines(vdb_store *store, batch *batch_of, uint64_t lines,
     batch_entry *entry = &batch_of->entries[i];
     if (entry->idle) continue;
     entry->change.line.batch = --lines;
-    vdb_status status =
-        append_write(store->control.page, store->view, totals, &entry->change, entry->prev, error);
+    vdb_status status = append_write(store, totals, &entry->change, entry->prev, error);
     if (status != VDB_OK) return status;
     append_count(totals, entry->existed, &entry->old, &entry->change.line);
   }

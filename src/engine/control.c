@@ -159,6 +159,7 @@ static int make_lock(pthread_mutex_t *lock) {
 vdb_status control_reset_locks(control_page *page, vdb_error *error) {
   int reason = make_lock(&page->writers);
   if (reason == 0) reason = make_lock(&page->syncers);
+  if (reason == 0) reason = make_lock(&page->growth);
   if (reason == 0) return VDB_OK;
   errno = reason;
   return error_system(error, "cannot make the locks in " CONTROL_NAME);
@@ -309,6 +310,16 @@ vdb_status control_lock_sync(control_page *page, int64_t wait_nanoseconds, vdb_e
 
 void control_unlock_sync(control_page *page) {
   pthread_mutex_unlock(&page->syncers);
+}
+
+/* Who died left filler behind the recorded length, where the next extension writes over it. */
+vdb_status control_lock_growth(control_page *page, int64_t wait_nanoseconds, vdb_error *error) {
+  bool died;
+  return take_or_explain(&page->growth, wait_nanoseconds, &died, error);
+}
+
+void control_unlock_growth(control_page *page) {
+  pthread_mutex_unlock(&page->growth);
 }
 
 static unsigned which(const control_page *page) {

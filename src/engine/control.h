@@ -88,7 +88,7 @@ typedef struct control_page {
   _Alignas(64) _Atomic uint64_t committed; /* length of the key log; the commit point */
   _Atomic uint64_t applied;                /* the index knows all lines before */
   _Atomic uint64_t value_log_end;          /* bound for readers; never less than a committed line needs */
-  _Atomic uint64_t key_log_allocated;      /* lengths of the files */
+  _Atomic uint64_t key_log_allocated;      /* lengths of the files; guarded by `growth` */
   _Atomic uint64_t value_log_allocated;
   control_totals totals[2]; /* the one whose `committed` equals the field above counts */
 
@@ -97,6 +97,7 @@ typedef struct control_page {
 
   _Alignas(64) pthread_mutex_t writers;
   _Alignas(64) pthread_mutex_t syncers;
+  _Alignas(64) pthread_mutex_t growth;
 } control_page;
 
 _Static_assert(sizeof(control_page) <= CONTROL_SIZE, "the control page is one page");
@@ -146,7 +147,7 @@ bool control_usable(const control_page *page);
 /* Makes the page empty and usable, with this odd generation, state CONTROL_BEGUN. Only while alone. */
 void control_reset(control_page *page, uint64_t generation);
 
-/* Makes the two locks anew. Only while alone: what a dead process left in them must not be believed. */
+/* Makes the three mutexes anew. Only while alone: what a dead process left in them must not be believed. */
 vdb_status control_reset_locks(control_page *page, vdb_error *error);
 
 /*
@@ -175,6 +176,10 @@ void control_unlock(control_page *page);
 /* The lock of those who sync, so that one sync serves all who wait. */
 vdb_status control_lock_sync(control_page *page, int64_t wait_nanoseconds, vdb_error *error);
 void control_unlock_sync(control_page *page);
+
+/* The lock of those who make the logs longer; see growth.c. Taken after the other two, and nothing is taken after it. */
+vdb_status control_lock_growth(control_page *page, int64_t wait_nanoseconds, vdb_error *error);
+void control_unlock_growth(control_page *page);
 
 /* The totals that belong to `committed`. Under the writers' lock. */
 const control_totals *control_now(const control_page *page);

@@ -115,7 +115,7 @@ static int write_filler(const log_file *log, uint64_t from, uint64_t to) {
 ** Filler that was written before the disk was full is given back. Should that fail too, it stays behind the
 ** recorded end, where the next extension writes over it.
 */
-static int extend(log_file *log, uint64_t length, _Atomic uint64_t *allocated) {
+static int extend(const log_file *log, uint64_t length, _Atomic uint64_t *allocated) {
   uint64_t old = atomic_load_explicit(allocated, memory_order_relaxed);
   if (check_size_limit(length) != 0) return -1;
   if (write_filler(log, old, length) != 0) {
@@ -128,11 +128,15 @@ static int extend(log_file *log, uint64_t length, _Atomic uint64_t *allocated) {
   return 0;
 }
 
+int log_extend(const log_file *log, _Atomic uint64_t *allocated) {
+  uint64_t have = atomic_load_explicit(allocated, memory_order_relaxed);
+  return extend(log, round_up(have + 1, LOG_EXTENT), allocated);
+}
+
 /* First with the spare and a whole extent, then, on a disk that is nearly full, with what is needed now. */
 static vdb_status ensure_allocated(log_file *log, uint64_t needed, size_t spare, _Atomic uint64_t *allocated,
                                    vdb_error *error) {
-  uint64_t have = atomic_load_explicit(allocated, memory_order_relaxed);
-  if (needed + spare <= have) return VDB_OK;
+  if (log_has_room(needed, spare, allocated)) return VDB_OK;
   uint64_t generous = round_up(needed + spare + LOG_EXTENT / 2, LOG_EXTENT);
   if (extend(log, generous, allocated) == 0) return VDB_OK;
   uint64_t modest = round_up(needed + spare, os_page());

@@ -3,7 +3,7 @@
 **
 ** A log is read through one shared read-only mapping and written through a writable window on its tail, so that
 ** a stray write in the host can't change what was committed. Where the log ends is not known here: the control
-** page knows. `allocated` below is the file's length in the control page, guarded by the writers' lock.
+** page knows. `allocated` below is the file's length in the control page; it is changed under the growth lock only.
 **
 ** A log_file belongs to one store handle and is used by one thread at a time. Appending calls are made under the
 ** writers' lock; reading needs no lock.
@@ -58,6 +58,14 @@ vdb_status log_measure(log_file *log, vdb_error *error);
 */
 vdb_status log_cover(log_file *log, uint64_t length, vdb_error *error);
 
+/* Whether [tail, tail + size) can be written without making the file longer, for which the growth lock is needed. */
+static inline bool log_has_room(uint64_t tail, size_t size, const _Atomic uint64_t *allocated) {
+  return tail + size <= atomic_load_explicit(allocated, memory_order_acquire);
+}
+
+/* Makes the file an extent longer. 0, or -1 and errno, and nothing has changed. Under the growth lock. */
+int log_extend(const log_file *log, _Atomic uint64_t *allocated);
+
 /*
 ** Makes [tail, tail + size) writable through log_tail, extending the file when it is shorter. `spare` more bytes
 ** must fit behind it: what puts leave free there, tombstones can still use on a full disk. VDB_FULL changes
@@ -69,6 +77,11 @@ vdb_status log_reserve(log_file *log, uint64_t tail, size_t size, size_t spare, 
 /* The writable memory of a reserved offset. */
 static inline char *log_tail(const log_file *log, uint64_t offset) {
   return log->window + (offset - log->window_start);
+}
+
+/* Whether what was written last before `offset` went through the window. */
+static inline bool log_in_window(const log_file *log, uint64_t offset) {
+  return log->window != NULL && offset - log->window_start <= log->window_size;
 }
 
 /* Writes bytes at the tail through the file. On failure what was written is filler again or beyond `allocated`. */

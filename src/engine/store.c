@@ -12,6 +12,7 @@
 
 #include "background.h"
 #include "error.h"
+#include "growth.h"
 
 #define DEFAULT_WAIT_SECONDS 5.0
 
@@ -237,6 +238,7 @@ vdb_status vdb_close(vdb_store *store, vdb_error *error) {
   if (store == NULL || store->closed) return VDB_OK;
   bool mine = store->process == os_process();
   syncer_stop(store);
+  growth_end(store);
   if (mine) reclaim_abandon(store);
   else reclaim_forget(store);
   vdb_status status = mine ? leave(store, error) : VDB_OK;
@@ -253,6 +255,7 @@ vdb_status vdb_close(vdb_store *store, vdb_error *error) {
 /* In a child of fork: the locks and the syncing thread are the parent's, so the child opens the store anew. */
 static vdb_status adopt(vdb_store *store, vdb_error *error) {
   syncer_stop(store);
+  growth_end(store);
   reclaim_forget(store);
   drop_files(store);
   vdb_status status = open_files(store, error);

@@ -29,6 +29,7 @@ typedef struct store_view {
 } store_view;
 
 struct background;
+struct growth;
 struct syncer;
 struct reclaim_job;
 
@@ -45,6 +46,7 @@ struct vdb_store {
   char *key_text;
   size_t key_text_room;
   record_scratch scratch;
+  struct growth *growth;       /* NULL until a log got short of room */
   struct syncer *syncer;       /* VDB_SYNC_INTERVAL only */
   struct reclaim_job *reclaim; /* one that was begun and isn't done */
   uint64_t reclaim_from;       /* length of the key log from which on reclaim_tend tries again */
@@ -72,6 +74,9 @@ typedef struct kept_line {
 store_view *view_new(void);
 store_view *view_share(store_view *view);
 void view_release(store_view *view);
+
+/* Gives up the handle's reference to a view that may be of an old generation: no call waits until large files are gone. */
+void view_retire(vdb_store *store, store_view *view);
 
 /* fdatasync of both logs. The value log goes first: a line on the disk then never names a value that is not. */
 vdb_status view_sync(store_view *view, vdb_error *error);

@@ -207,13 +207,18 @@ static vdb_status place_new_files(int folder, control_page *page, const swap_fil
   return VDB_OK;
 }
 
-static vdb_status exchange(int folder, control_handle *control, const swap_file *swap, vdb_error *error) {
+/* From the first to the last store no log grows: its length belongs to other files afterwards. */
+static vdb_status exchange(int folder, control_handle *control, const swap_file *swap, int64_t wait,
+                           vdb_error *error) {
   control_page *page = control->page;
+  vdb_status status = control_lock_growth(page, wait, error);
+  if (status != VDB_OK) return status;
   atomic_store_explicit(&page->generation, swap->generation - 1, memory_order_release);
   OS_STEP("odd");
-  vdb_status status = rename_new_files(folder, page, swap, error);
+  status = rename_new_files(folder, page, swap, error);
   if (status == VDB_OK) status = place_new_files(folder, page, swap, error);
   OS_STEP("even");
+  control_unlock_growth(page);
   if (status != VDB_OK) return status;
   status = control_sync(control, error);
   if (status != VDB_OK) control_fail(page);
@@ -225,7 +230,7 @@ vdb_status swap_finish(int folder, control_handle *control, const swap_file *swa
   vdb_status status = control_lock_sync(control->page, wait, error);
   if (status != VDB_OK) return status;
   if (atomic_load(&control->page->generation) != swap->generation)
-    status = exchange(folder, control, swap, error);
+    status = exchange(folder, control, swap, wait, error);
   control_unlock_sync(control->page);
   return status == VDB_OK ? remove_swap(folder, control->page, error) : status;
 }

@@ -121,16 +121,14 @@ static int close_view(void *view) {
 }
 
 /* Who closes a deleted file as the last frees its blocks; with large files no call should have to wait for that. */
-static void drop_old_view(vdb_store *store) {
-  store_view *old = store->view;
-  store->view = NULL;
-  bool last = old != NULL && old->references == 1;
-  if (last && old->key_log.size + old->value_log.size >= SOON_CLOSED) {
+void view_retire(vdb_store *store, store_view *view) {
+  bool last = view != NULL && view->references == 1;
+  if (last && view->key_log.size + view->value_log.size >= SOON_CLOSED) {
     (void)background_end(store->closing);
-    store->closing = background_start(close_view, old);
+    store->closing = background_start(close_view, view);
     if (store->closing != NULL) return;
   }
-  view_release(old);
+  view_release(view);
 }
 
 /* An exchange that gets in between is a reason to try again, but not for ever: somebody may be changing the files. */
@@ -141,7 +139,7 @@ static vdb_status reopen(vdb_store *store, vdb_error *error) {
     store_view *fresh = NULL;
     vdb_status status = try_open(store, generation, &fresh, error);
     if (status == VDB_OK) {
-      drop_old_view(store);
+      view_retire(store, store->view);
       store->view = fresh;
       return VDB_OK;
     }

@@ -6,6 +6,7 @@
 #include "append.h"
 
 #include "error.h"
+#include "growth.h"
 #include "swap.h"
 
 /* Repair ------------------------------------------------------------------------------------------------------ */
@@ -55,12 +56,19 @@ static vdb_status clear_tail(log_file *log, uint64_t end, uint64_t allocated, vd
   return status == VDB_OK ? log_refill(log, end, allocated, error) : status;
 }
 
-static vdb_status clear_tails(const control_page *page, store_view *view, vdb_error *error) {
+/* What lies behind `allocated` may be filler that a thread is still writing: so nobody may be. */
+static vdb_status clear_tails(vdb_store *store, vdb_error *error) {
+  control_page *page = store->control.page;
+  store_view *view = store->view;
   const control_totals *totals = control_now(page);
+  vdb_status status = control_lock_growth(page, store->wait, error);
+  if (status != VDB_OK) return status;
   uint64_t key_log = atomic_load(&page->key_log_allocated),
            value_log = atomic_load(&page->value_log_allocated);
-  vdb_status status = clear_tail(&view->key_log, totals->committed, key_log, error);
-  return status == VDB_OK ? clear_tail(&view->value_log, totals->value_log_end, value_log, error) : status;
+  status = clear_tail(&view->key_log, totals->committed, key_log, error);
+  if (status == VDB_OK) status = clear_tail(&view->value_log, totals->value_log_end, value_log, error);
+  control_unlock_growth(page);
+  return status;
 }
 
 /* A process that died between the commit point of a reclaim and its end left the rest to do. */
@@ -79,7 +87,7 @@ vdb_status store_repair(vdb_store *store, vdb_error *error) {
   vdb_status status = finish_exchange(store, error);
   if (status == VDB_OK) status = view_refresh(store, error);
   if (status == VDB_OK) status = index_repair(&store->view->index, error);
-  if (status == VDB_OK) status = clear_tails(page, store->view, error);
+  if (status == VDB_OK) status = clear_tails(store, error);
   if (status == VDB_OK) status = store_replay(store, store->view, true, error);
   if (status == VDB_OK) atomic_store_explicit(&page->unrepaired, 0, memory_order_release);
   return status;
@@ -116,6 +124,7 @@ void store_unlock(vdb_store *store) {
 
 vdb_status store_promise(vdb_store *store, uint64_t length, vdb_error *error) {
   if (store->options.reclaim_fraction > 0) reclaim_tend(store);
+  growth_tend(store);
   if (store->options.sync != VDB_SYNC_ALWAYS) return VDB_OK;
   return sync_until(store, store->view, length, error);
 }

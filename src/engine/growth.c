@@ -1,0 +1,126 @@
+/*
+** growth.c - filler ahead of the writers, written by a thread.
+**
+** To make a file longer is to change its inode, and that may have to wait until the file system has written its journal:
+** now and then for tens of milliseconds. So once a log has some length, a thread makes it longer before writers get to its
+** end. Stores to memory, which is what their writes are, wait for nothing.
+**
+** Why filler never meets what a writer wrote. Every byte that a writer stores lies before `allocated` as it was when it
+** looked; what lies behind belongs to whoever holds the growth lock of the control page. A thread that has the lock writes
+** filler from `allocated` on, and then moves it. A writer that needs more than there is takes the lock itself, and so waits
+** for the thread, not the other way round: the thread takes no other lock. `allocated` moves back only in an exchange of
+** the files, which holds the lock too, or when nobody else has the store open. After an exchange `allocated` is that of
+** other files: so a thread that gets the lock first looks whether the generation is still that of its files.
+**
+** Death. The kernel gives the lock on when the thread is gone, and so when its last write is over. It leaves filler behind
+** `allocated`, or a part of it, and the next who extends the file writes there again. A thread that is stopped with its
+** process holds up those who need more room, and they get VDB_BUSY in the end; all others go on.
+**
+** A thread that fails, on a full disk, has taken nothing: the write that needs the room tries itself, and tells.
+*/
+#include "growth.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "background.h"
+
+/* How much room is made: this part of the log, and not more than that. Half of it must be used up first. */
+#define SHARE 16
+#define MOST ((uint64_t)8 * 1024 * 1024)
+
+typedef struct growing_log {
+  const log_file *log;
+  uint64_t goal; /* 0: it has room enough */
+  _Atomic uint64_t *allocated;
+} growing_log;
+
+struct growth {
+  background *thread; /* NULL: none at work */
+  control_page *page;
+  store_view *view; /* whose logs these are */
+  growing_log logs[2];
+  uint64_t from; /* length of the key log from which on it is tried again after a failure */
+};
+
+typedef struct growth growth;
+
+static uint64_t room_for(uint64_t end) {
+  uint64_t share = end / SHARE / LOG_EXTENT * LOG_EXTENT;
+  return share < MOST ? share : MOST;
+}
+
+/* Big values bring their own room: only a log that is written through its window is made longer ahead. */
+static growing_log look(const log_file *log, uint64_t end, _Atomic uint64_t *allocated) {
+  growing_log result = {.log = log, .allocated = allocated};
+  uint64_t room = room_for(end);
+  bool enough = log_has_room(end, (size_t)room / 2, allocated);
+  if (!enough && log_in_window(log, end)) result.goal = end + room;
+  return result;
+}
+
+/* One extent. False when there is nothing (more) to do, or it failed: *reason. */
+static bool grow_once(const growth *growing, const growing_log *one, int *reason) {
+  control_page *page = growing->page;
+  if (control_lock_growth(page, 0, NULL) != VDB_OK) {
+    *reason = EBUSY;
+    return false;
+  }
+  uint64_t generation = atomic_load_explicit(&page->generation, memory_order_acquire);
+  bool wanted = generation == growing->view->generation && !log_has_room(one->goal, 0, one->allocated);
+  if (wanted && log_extend(one->log, one->allocated) != 0) *reason = errno;
+  control_unlock_growth(page);
+  return wanted && *reason == 0;
+}
+
+static int grow(void *context) {
+  const growth *growing = context;
+  int reason = 0;
+  for (size_t i = 0; i < 2; i++)
+    while (grow_once(growing, &growing->logs[i], &reason)) continue;
+  return reason;
+}
+
+static void finish(vdb_store *store) {
+  growth *growing = store->growth;
+  uint64_t length = atomic_load_explicit(&growing->page->committed, memory_order_relaxed);
+  growing->from = background_end(growing->thread) == 0 ? 0 : length + LOG_EXTENT;
+  growing->thread = NULL;
+  view_retire(store, growing->view);
+}
+
+static void start(vdb_store *store, const growing_log logs[2], uint64_t length) {
+  growth *growing = store->growth;
+  growing->page = store->control.page;
+  growing->view = view_share(store->view);
+  growing->logs[0] = logs[0];
+  growing->logs[1] = logs[1];
+  growing->thread = background_start(grow, growing);
+  if (growing->thread != NULL) return;
+  growing->from = length + LOG_EXTENT;
+  view_release(growing->view);
+}
+
+void growth_tend(vdb_store *store) {
+  control_page *page = store->control.page;
+  const store_view *view = store->view;
+  uint64_t key_log = atomic_load_explicit(&page->committed, memory_order_relaxed);
+  uint64_t value_log = atomic_load_explicit(&page->value_log_end, memory_order_relaxed);
+  growing_log logs[2] = {look(&view->key_log, key_log, &page->key_log_allocated),
+                         look(&view->value_log, value_log, &page->value_log_allocated)};
+  int reason;
+  if (logs[0].goal == 0 && logs[1].goal == 0) return;
+  if (store->growth == NULL) store->growth = calloc(1, sizeof *store->growth);
+  if (store->growth == NULL) return;
+  bool working = store->growth->thread != NULL;
+  if (working && !background_done(store->growth->thread, &reason)) return;
+  if (working) finish(store);
+  if (key_log >= store->growth->from) start(store, logs, key_log);
+}
+
+void growth_end(vdb_store *store) {
+  if (store->growth == NULL) return;
+  if (store->growth->thread != NULL) finish(store);
+  free(store->growth);
+  store->growth = NULL;
+}

@@ -1,0 +1,21 @@
+/*
+** growth.h - filler ahead of the writers, written by a thread, so that a write seldom waits for the file system.
+**
+** Belongs to one store handle, used by the handle's thread. growth.c argues why the other threads and processes may go on.
+*/
+#ifndef VIPERDB_GROWTH_H
+#define VIPERDB_GROWTH_H
+
+#include "store.h"
+
+#pragma GCC visibility push(hidden)
+
+/* After a write, without the lock: starts a thread when the room in a log gets short. Never waits for one, never fails. */
+void growth_tend(vdb_store *store);
+
+/* Waits for the thread, if any, and forgets it; in a child of fork, which has none, it only forgets. */
+void growth_end(vdb_store *store);
+
+#pragma GCC visibility pop
+
+#endif
