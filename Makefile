@@ -149,7 +149,7 @@ nvim:
 	@tools/need build headers:lua5.1
 	@$(MAKE) --no-print-directory lua/viperdb/core.so
 
-lua/viperdb/core.so: build/5.1/viperdb/core.so
+lua/viperdb/core.so: $(BUILD)/5.1/viperdb/core.so
 	@cp $< $@.new && mv $@.new $@
 
 clean:
