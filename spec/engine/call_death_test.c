@@ -10,6 +10,7 @@
 ** with SOAK, more of them, from 4 on every one.
 */
 #include "lives.h"
+#include "sanitizers.h"
 
 /* What the process that dies tells before. */
 typedef struct progress {
@@ -208,7 +209,7 @@ static bool changes_files(const char *call) {
 
 /* One call in so many is tried. */
 static int call_stride(void) {
-  int stride = SANITIZED ? 4 / soak() : 1;
+  int stride = ADDRESS_SANITIZER ? 4 / soak() : 1;
   return stride > 0 ? stride : 1;
 }
 

@@ -244,15 +244,6 @@ static inline uint64_t random_below(uint64_t limit) {
   return (random_state * UINT64_C(2685821657736338717) >> 32) % limit;
 }
 
-/* The address sanitizer makes a test several times slower. */
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* How much longer than usual a test is to run: SOAK=10 in the environment is ten times. */
 static inline int soak(void) {
   const char *factor = getenv("SOAK");

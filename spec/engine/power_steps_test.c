@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 
 #include "power_rounds.h"
+#include "sanitizers.h"
 
 static bool at_all_times(void) {
   for (int i = 0; i < ACTIVITIES; i++)
@@ -43,7 +44,7 @@ int main(void) {
   few_things = soak() > 1 ? 9 : 8;
   rarely = 3;
   lived_in = 200;
-  play_rounds((SANITIZED ? 4 : 6) * soak(), 10);
+  play_rounds((ADDRESS_SANITIZER ? 4 : 6) * soak(), 10);
   bool repeats = play_repetition();
   report_states();
   judge();

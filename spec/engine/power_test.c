@@ -7,13 +7,14 @@
 #define _GNU_SOURCE
 
 #include "power_rounds.h"
+#include "sanitizers.h"
 
 int main(void) {
   few_things = 5;
   mixtures = 2;
   rarely = 8;
   lived_in = 200;
-  play_rounds((SANITIZED ? 3 : 6) * soak(), OPERATIONS - 10);
+  play_rounds((ADDRESS_SANITIZER ? 3 : 6) * soak(), OPERATIONS - 10);
   report_states();
   judge();
   ok(mixed_states > 1000 && cut_short > 100,
