@@ -40,7 +40,8 @@ struct growth {
   control_page *page;
   store_view *view; /* whose logs these are */
   growing_log logs[2];
-  uint64_t from; /* length of the key log from which on it is tried again after a failure */
+  bool failed;
+  uint64_t failed_at; /* length of the key log */
 };
 
 typedef struct growth growth;
@@ -84,7 +85,8 @@ static int grow(void *context) {
 static void finish(vdb_store *store) {
   growth *growing = store->growth;
   uint64_t length = atomic_load_explicit(&growing->page->committed, memory_order_relaxed);
-  growing->from = background_end(growing->thread) == 0 ? 0 : length + LOG_EXTENT;
+  growing->failed = background_end(growing->thread) != 0;
+  growing->failed_at = length;
   growing->thread = NULL;
   view_retire(store, growing->view);
 }
@@ -97,8 +99,20 @@ static void start(vdb_store *store, const growing_log logs[2], uint64_t length) 
   growing->logs[1] = logs[1];
   growing->thread = background_start(grow, growing);
   if (growing->thread != NULL) return;
-  growing->from = length + LOG_EXTENT;
+  growing->failed = true;
+  growing->failed_at = length;
   view_release(growing->view);
+}
+
+/* After a failure an extent later. An exchange of the files makes the key log shorter: that is a reason, too. */
+static bool may_try(const growth *growing, uint64_t length) {
+  return !growing->failed || length < growing->failed_at || length - growing->failed_at >= LOG_EXTENT;
+}
+
+void growth_settle(vdb_store *store) {
+  int reason;
+  bool working = store->growth != NULL && store->growth->thread != NULL;
+  if (working && background_done(store->growth->thread, &reason)) finish(store);
 }
 
 void growth_tend(vdb_store *store) {
@@ -108,14 +122,11 @@ void growth_tend(vdb_store *store) {
   uint64_t value_log = atomic_load_explicit(&page->value_log_end, memory_order_relaxed);
   growing_log logs[2] = {look(&view->key_log, key_log, &page->key_log_allocated),
                          look(&view->value_log, value_log, &page->value_log_allocated)};
-  int reason;
+  growth_settle(store);
   if (logs[0].goal == 0 && logs[1].goal == 0) return;
   if (store->growth == NULL) store->growth = calloc(1, sizeof *store->growth);
-  if (store->growth == NULL) return;
-  bool working = store->growth->thread != NULL;
-  if (working && !background_done(store->growth->thread, &reason)) return;
-  if (working) finish(store);
-  if (key_log >= store->growth->from) start(store, logs, key_log);
+  if (store->growth == NULL || store->growth->thread != NULL) return;
+  if (may_try(store->growth, key_log)) start(store, logs, key_log);
 }
 
 void growth_end(vdb_store *store) {

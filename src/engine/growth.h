@@ -13,6 +13,9 @@
 /* After a write, without the lock: starts a thread when the room in a log gets short. Never waits for one, never fails. */
 void growth_tend(vdb_store *store);
 
+/* Forgets a thread that is done: until then the files that it made longer stay open, even when they have been exchanged. */
+void growth_settle(vdb_store *store);
+
 /* Waits for the thread, if any, and forgets it; in a child of fork, which has none, it only forgets. */
 void growth_end(vdb_store *store);
 

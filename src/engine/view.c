@@ -18,6 +18,7 @@
 
 #include "background.h"
 #include "error.h"
+#include "growth.h"
 #include "swap.h"
 
 store_view *view_new(void) {
@@ -141,6 +142,7 @@ static vdb_status reopen(vdb_store *store, vdb_error *error) {
     if (status == VDB_OK) {
       view_retire(store, store->view);
       store->view = fresh;
+      growth_settle(store);
       return VDB_OK;
     }
     bool same = generation_now(store) == generation;
