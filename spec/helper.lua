@@ -111,12 +111,13 @@ function helper.type_of(value)
   return math.type and math.type(value) or type(value)
 end
 
-local classes = 0
+local classes, loaded = 0, os.clock()
 
--- Names of classes are registered for as long as the program runs, so every test has its own.
+-- Names of classes are registered for as long as the program runs, so every test has its own. busted loads this file again
+-- for each spec that it runs in one process.
 function helper.class_name()
   classes = classes + 1
-  return "Class " .. classes
+  return ("Class %d of %f"):format(classes, loaded)
 end
 
 -- A metatable that is registered, and its name.
