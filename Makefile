@@ -182,7 +182,7 @@ tsan:
 	@tools/need build headers:lua5.4 headers:luajit test
 	@$(MAKE) --no-print-directory SAN=thread test-threads
 
-THREAD_TESTS = $(patsubst %,$(BUILD)/spec/engine/%,threads_test interleave_steps_test) \
+THREAD_TESTS = $(patsubst %,$(BUILD)/spec/engine/%,threads_test interleave_steps_test growth_race_steps_test) \
   $(patsubst %,$(BUILD)/%/spec/binding/states_test,5.4 jit)
 test-threads: $(THREAD_TESTS)
 	@prove --timer --exec tools/run-test $(THREAD_TESTS)
@@ -190,7 +190,7 @@ test-threads: $(THREAD_TESTS)
 test-programs: $(MODULES) $(C_TESTS) $(FUZZERS) $(EXAMPLES) $(if $(SAN),,lua/viperdb/core.so)
 
 # The long versions of what looks for rare moments: more than ten thousand processes are killed.
-SOAKED = death index interleave model power
+SOAKED = death growth_race index interleave model power
 SOAK_TESTS = $(SOAKED:%=$(BUILD)/spec/engine/%_steps_test) $(BUILD)/spec/engine/power_test \
   $(BUILD)/spec/engine/threads_test $(BUILD)/spec/engine/fault_test $(BUILD)/spec/engine/call_death_test \
   luajit:spec/nginx/workers_spec.lua
