@@ -227,6 +227,50 @@ static void wait_until_held(void) {
   while (atomic_load(&held) == 0) real.sleep(1000 * 1000);
 }
 
+/* A writer that makes room itself lets the lock go when the thread has been waiting for it for a while. */
+static _Atomic int tries;
+static bool grown;
+
+static void count_tries(const char *name) {
+  if (strcmp(name, "wait") == 0) atomic_fetch_add(&tries, 1);
+}
+
+static void *hold_lock(void *context) {
+  if (control_lock_growth(page, 0, NULL) != VDB_OK) return context;
+  atomic_fetch_add(&held, 1);
+  while (atomic_load(&tries) < 100) real.sleep(1000 * 1000);
+  real.sleep(1000 * 1000);
+  control_unlock_growth(page);
+  return context;
+}
+
+static int thread_that_meets_a_writer(pthread_t *thread, void *(*work)(void *context), void *context) {
+  pthread_t writer;
+  uint64_t before = allocated_of(KEY_LOG_NAME) + allocated_of(VALUE_LOG_NAME);
+  atomic_store(&held, 0);
+  atomic_store(&tries, 0);
+  pthread_create(&writer, NULL, hold_lock, NULL);
+  wait_until_held();
+  int result = work_inside(thread, work, context);
+  pthread_join(writer, NULL);
+  grown = grown || allocated_of(KEY_LOG_NAME) + allocated_of(VALUE_LOG_NAME) > before;
+  return result;
+}
+
+/* A machine that has much else to do may be slow: one of many times is enough. */
+static void test_waiting_for_a_writer(void) {
+  vdb_store *store = start_store();
+  make_long(store, VERY_LONG);
+  os.thread = thread_that_meets_a_writer;
+  os.stop = count_tries;
+  grown = false;
+  for (int i = 0; i < 20 && !grown; i++) put_until_asked(store);
+  os.stop = real.stop;
+  os.thread = work_inside;
+  ok(grown, "a thread that meets a writer who makes room itself waits, and then makes more");
+  ok(ends_well(store), "and all is there");
+}
+
 /* The thread gets to its work when the files have been exchanged. */
 static void test_late_work(void) {
   vdb_store *store = start_store(), *other = open_store(path);
@@ -390,6 +434,7 @@ int main(void) {
   test_failing("when there is no thread to be had", NULL, no_thread);
   test_failing_before_reclaim();
   for (int i = 0; i < 4; i++) test_each_call(i % 2 != 0, i < 2 ? FAIL : HALF);
+  test_waiting_for_a_writer();
   test_late_work();
   test_close_waits();
   test_fork();

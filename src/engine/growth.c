@@ -29,6 +29,9 @@
 #define SHARE 16
 #define MOST ((uint64_t)8 * 1024 * 1024)
 
+/* Longer than a writer that makes room itself needs the lock; a close may have to wait for it while somebody is stopped. */
+#define PATIENCE ((int64_t)100 * 1000 * 1000) /* nanoseconds */
+
 typedef struct growing_log {
   const log_file *log;
   uint64_t goal; /* 0: it has room enough */
@@ -63,7 +66,7 @@ static growing_log look(const log_file *log, uint64_t end, _Atomic uint64_t *all
 /* One extent. False when there is nothing (more) to do, or it failed: *reason. */
 static bool grow_once(const growth *growing, const growing_log *one, int *reason) {
   control_page *page = growing->page;
-  if (control_lock_growth(page, 0, NULL) != VDB_OK) {
+  if (control_lock_growth(page, PATIENCE, NULL) != VDB_OK) {
     *reason = EBUSY;
     return false;
   }
