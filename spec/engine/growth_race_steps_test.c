@@ -9,7 +9,7 @@
 
 #include "fixture.h"
 
-enum { WRITERS = 3, KEYS_EACH = 30, PUTS = 3000, MOST_BYTES = 1500, LONG_KEY = 200 };
+enum { WRITERS = 3, KEYS_EACH = 30, PUTS = 9000, MOST_BYTES = 1500, LONG_KEY = 200 };
 
 static const char *path;
 static _Atomic int failures, writers_left;
@@ -51,9 +51,9 @@ static bool holds_number(vdb_store *store, int writer, int slot, int number, vdb
   return value.size == size && memcmp(value.bytes, bytes, size) == 0;
 }
 
-static vdb_store *open_here(vdb_error *error) {
+static vdb_store *open_here(vdb_sync_mode sync, vdb_error *error) {
   vdb_store *store;
-  vdb_options options = {.wait_seconds = 300};
+  vdb_options options = {.sync = sync, .sync_seconds = 0.002, .wait_seconds = 300};
   if (vdb_open(path, &options, &store, error) != VDB_OK) fail("open:", error);
   return store;
 }
@@ -62,7 +62,7 @@ static vdb_store *open_here(vdb_error *error) {
 static void *write_on(void *context) {
   vdb_error error = {0};
   int writer = (int)(intptr_t)context;
-  vdb_store *store = open_here(&error);
+  vdb_store *store = open_here(writer == 0 ? VDB_SYNC_INTERVAL : VDB_SYNC_OS, &error);
   for (int number = 1; store != NULL && number <= PUTS * soak(); number++) {
     unsigned char bytes[MOST_BYTES];
     char text[LONG_KEY];
@@ -83,7 +83,7 @@ static void *write_on(void *context) {
 
 static void *reclaim_now_and_then(void *context) {
   vdb_error error = {0};
-  vdb_store *store = open_here(&error);
+  vdb_store *store = open_here(VDB_SYNC_OS, &error);
   while (store != NULL && atomic_load(&writers_left) > 0) {
     vdb_stats stats;
     if (vdb_stat(store, &stats, &error) != VDB_OK) fail("stat:", &error);

@@ -422,6 +422,43 @@ static void test_lying_page(void) {
      "what a control page says of the files' lengths is not believed by who opens the store first");
 }
 
+/* A stray write in the middle of everything. */
+static int damage_and_work(pthread_t *thread, void *(*work)(void *context), void *context) {
+  uint64_t key_log = allocated_of(KEY_LOG_NAME), value_log = allocated_of(VALUE_LOG_NAME);
+  atomic_store(&page->key_log_allocated, 0);
+  atomic_store(&page->value_log_allocated, 0);
+  int result = work_inside(thread, work, context);
+  atomic_store(&page->key_log_allocated, key_log);
+  atomic_store(&page->value_log_allocated, value_log);
+  return result;
+}
+
+static vdb_status put_when_damaged(vdb_store *store, uint64_t key_log, uint64_t value_log, size_t size) {
+  static char bytes[100000];
+  atomic_store(&page->key_log_allocated, key_log);
+  atomic_store(&page->value_log_allocated, value_log);
+  return put_bytes(store, vdb_integer(1), bytes, size);
+}
+
+static void test_damaged_page(void) {
+  vdb_store *store = start_store();
+  make_long(store, VERY_LONG);
+  os.thread = damage_and_work;
+  put_until_asked(store);
+  os.thread = work_inside;
+  ok(is_sound(store), "a thread to which the page says that a log ends before what is committed lets it be");
+  uint64_t key_log = allocated_of(KEY_LOG_NAME), value_log = allocated_of(VALUE_LOG_NAME);
+  ok(put_when_damaged(store, 0, value_log, 10) == VDB_CORRUPT && is_sound(store), "a put is told so");
+  ok(put_when_damaged(store, key_log, 0, 10) == VDB_CORRUPT && is_sound(store), "about either log");
+  ok(put_when_damaged(store, key_log, 5000, 100000) == VDB_CORRUPT && is_sound(store),
+     "for a big value, too");
+  atomic_store(&page->unrepaired, 1);
+  ok(put_next(store, 0) == VDB_CORRUPT && holds_newest(store), "and a repair cuts nothing");
+  (void)vdb_close(store, NULL);
+  store = open_store(path);
+  ok(ends_well(store), "when the store is opened again all is there");
+}
+
 int main(void) {
   prepare_growing();
   test_thread = pthread_self();
@@ -440,5 +477,6 @@ int main(void) {
   test_fork();
   test_old_files_go();
   test_lying_page();
+  test_damaged_page();
   return done_testing();
 }

@@ -43,37 +43,62 @@ void append_count(control_totals *totals, bool existed, const record *old, const
   totals->value_log_live += line->value_size;
 }
 
-static vdb_status reserve(vdb_store *store, log_file *log, uint64_t tail, size_t size, size_t spare,
-                          _Atomic uint64_t *allocated, vdb_error *error) {
+vdb_status append_lock_growth(vdb_store *store, const control_totals *totals, vdb_error *error) {
   control_page *page = store->control.page;
-  if (log_has_room(tail, size + spare, allocated))
-    return log_reserve(log, tail, size, spare, allocated, error);
   vdb_status status = control_lock_growth(page, store->wait, error);
   if (status != VDB_OK) return status;
-  status = log_reserve(log, tail, size, spare, allocated, error);
+  if (log_has_room(totals->committed, 0, &page->key_log_allocated) &&
+      log_has_room(totals->value_log_end, 0, &page->value_log_allocated))
+    return VDB_OK;
   control_unlock_growth(page);
+  return error_set(error, VDB_CORRUPT,
+                   CONTROL_NAME " is damaged: close the store in all processes and open it again");
+}
+
+/* A log and how much of it is to be written. */
+typedef struct log_part {
+  log_file *log;
+  _Atomic uint64_t *allocated;
+  uint64_t tail;
+  size_t size, spare;
+} log_part;
+
+static vdb_status reserve(vdb_store *store, const control_totals *totals, const log_part *part,
+                          vdb_error *error) {
+  bool grows = !log_has_room(part->tail, part->size + part->spare, part->allocated);
+  vdb_status status = grows ? append_lock_growth(store, totals, error) : VDB_OK;
+  if (status != VDB_OK) return status;
+  status = log_reserve(part->log, part->tail, part->size, part->spare, part->allocated, error);
+  if (grows) control_unlock_growth(store->control.page);
   return status;
 }
 
 static vdb_status reserve_logs(vdb_store *store, const control_totals *totals, const line_change *change,
                                vdb_error *error) {
   control_page *page = store->control.page;
-  size_t spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0;
+  log_part line = {.log = &store->view->key_log,
+                   .allocated = &page->key_log_allocated,
+                   .tail = totals->committed,
+                   .size = record_bound(change->key_size),
+                   .spare = change->line.type == RECORD_SET ? TOMBSTONE_SPARE : 0};
   if (totals->committed > KEY_LOG_MAX)
     return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
-  vdb_status status = reserve(store, &store->view->key_log, totals->committed, record_bound(change->key_size),
-                              spare, &page->key_log_allocated, error);
+  vdb_status status = reserve(store, totals, &line, error);
   size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
   if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
-  return reserve(store, &store->view->value_log, totals->value_log_end, size, 0, &page->value_log_allocated,
-                 error);
+  log_part value = {.log = &store->view->value_log,
+                    .allocated = &page->value_log_allocated,
+                    .tail = totals->value_log_end,
+                    .size = size};
+  return reserve(store, totals, &value, error);
 }
 
-static vdb_status write_big_value(vdb_store *store, uint64_t tail, const void *bytes, size_t size,
-                                  vdb_error *error) {
+static vdb_status write_big_value(vdb_store *store, const control_totals *totals, const void *bytes,
+                                  size_t size, vdb_error *error) {
   control_page *page = store->control.page;
+  uint64_t tail = totals->value_log_end;
   bool grows = !log_has_room(tail, size, &page->value_log_allocated);
-  vdb_status status = grows ? control_lock_growth(page, store->wait, error) : VDB_OK;
+  vdb_status status = grows ? append_lock_growth(store, totals, error) : VDB_OK;
   if (status != VDB_OK) return status;
   status = log_write_big(&store->view->value_log, tail, bytes, size, &page->value_log_allocated, error);
   if (grows) control_unlock_growth(page);
@@ -87,7 +112,7 @@ static vdb_status write_value(vdb_store *store, control_totals *totals, line_cha
   if (change->line.type == RECORD_DEL || change->value_stays) return VDB_OK;
   change->line.offset = totals->value_log_end;
   if (size > LOG_BIG_WRITE) {
-    vdb_status status = write_big_value(store, totals->value_log_end, change->bytes, size, error);
+    vdb_status status = write_big_value(store, totals, change->bytes, size, error);
     if (status != VDB_OK) return status;
   } else if (size > 0) {
     memcpy(log_tail(&store->view->value_log, totals->value_log_end), change->bytes, size);

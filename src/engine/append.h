@@ -31,6 +31,12 @@ vdb_status append_ensure_slot(vdb_store *store, store_view *view, const line_cha
 vdb_status append_write(vdb_store *store, control_totals *totals, line_change *change, uint64_t prev,
                         vdb_error *error);
 
+/*
+** The growth lock, for who is about to make a log longer or shorter. VDB_CORRUPT, and it isn't taken, when the page says that
+** a log ends before these totals: filler would be written over what is committed.
+*/
+vdb_status append_lock_growth(vdb_store *store, const control_totals *totals, vdb_error *error);
+
 /* What a line that replaces `old` (if `existed`) changes in the counts. */
 void append_count(control_totals *totals, bool existed, const record *old, const record *line);
 

@@ -34,6 +34,7 @@
 
 typedef struct growing_log {
   const log_file *log;
+  uint64_t end;  /* of what was committed; a control page that says less is damaged */
   uint64_t goal; /* 0: it has room enough */
   _Atomic uint64_t *allocated;
 } growing_log;
@@ -56,7 +57,7 @@ static uint64_t room_for(uint64_t end) {
 
 /* Big values bring their own room: only a log that is written through its window is made longer ahead. */
 static growing_log look(const log_file *log, uint64_t end, _Atomic uint64_t *allocated) {
-  growing_log result = {.log = log, .allocated = allocated};
+  growing_log result = {.log = log, .end = end, .allocated = allocated};
   uint64_t room = room_for(end);
   bool enough = log_has_room(end, (size_t)room / 2, allocated);
   if (!enough && log_in_window(log, end)) result.goal = end + room;
@@ -71,7 +72,8 @@ static bool grow_once(const growth *growing, const growing_log *one, int *reason
     return false;
   }
   uint64_t generation = atomic_load_explicit(&page->generation, memory_order_acquire);
-  bool wanted = generation == growing->view->generation && !log_has_room(one->goal, 0, one->allocated);
+  bool ours = generation == growing->view->generation && log_has_room(one->end, 0, one->allocated);
+  bool wanted = ours && !log_has_room(one->goal, 0, one->allocated);
   if (wanted && log_extend(one->log, one->allocated) != 0) *reason = errno;
   control_unlock_growth(page);
   return wanted && *reason == 0;

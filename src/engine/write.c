@@ -61,7 +61,7 @@ static vdb_status clear_tails(vdb_store *store, vdb_error *error) {
   control_page *page = store->control.page;
   store_view *view = store->view;
   const control_totals *totals = control_now(page);
-  vdb_status status = control_lock_growth(page, store->wait, error);
+  vdb_status status = append_lock_growth(store, totals, error);
   if (status != VDB_OK) return status;
   uint64_t key_log = atomic_load(&page->key_log_allocated),
            value_log = atomic_load(&page->value_log_allocated);
