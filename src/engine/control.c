@@ -312,7 +312,7 @@ void control_unlock_sync(control_page *page) {
   pthread_mutex_unlock(&page->syncers);
 }
 
-/* Who died left filler behind the recorded length, where the next extension writes over it. */
+/* Who died left filler, or a part of a big value, behind the recorded length: the next extension writes over it. */
 vdb_status control_lock_growth(control_page *page, int64_t wait_nanoseconds, vdb_error *error) {
   bool died;
   return take_or_explain(&page->growth, wait_nanoseconds, &died, error);

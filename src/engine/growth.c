@@ -7,10 +7,14 @@
 **
 ** Why filler never meets what a writer wrote. Every byte that a writer stores lies before `allocated` as it was when it
 ** looked; what lies behind belongs to whoever holds the growth lock of the control page. A thread that has the lock writes
-** filler from `allocated` on, and then moves it. A writer that needs more than there is takes the lock itself, and so waits
-** for the thread, not the other way round: the thread takes no other lock. `allocated` moves back only in an exchange of
-** the files, which holds the lock too, or when nobody else has the store open. After an exchange `allocated` is that of
-** other files: so a thread that gets the lock first looks whether the generation is still that of its files.
+** filler from `allocated` on, and then moves it. A writer that needs more than there is takes the lock itself; one waits for
+** the other then, and that ends, as who has this lock takes no other. `allocated` moves back only in an exchange of the
+** files, which holds the lock too, or when nobody else has the store open. After an exchange `allocated` is that of other
+** files: so a thread that gets the lock first looks whether the generation is still that of its files. A page that says
+** less than what is committed is damaged, and nobody writes filler then.
+**
+** Files. The thread needs the view that it began with. Who notices an exchange, or writes again, gives that view up if the
+** thread is done, or else files that have gone would take up room on the disk until the store is closed.
 **
 ** Death. The kernel gives the lock on when the thread is gone, and so when its last write is over. It leaves filler behind
 ** `allocated`, or a part of it, and the next who extends the file writes there again. A thread that is stopped with its
