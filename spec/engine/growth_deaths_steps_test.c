@@ -146,10 +146,15 @@ static void test_deaths(moment when, bool alone, const char *text) {
 
 /* Repair ------------------------------------------------------------------------------------------------ */
 
+static void lie_and_die(void) {
+  atomic_store(&page->key_log_touched, 1);
+  die_here();
+}
+
+/* With a context the control page is wrong about what has been touched. */
 static int put_and_die(void *context) {
-  (void)context;
   vdb_store *store = open_store(path);
-  watch_steps(2, die_here);
+  watch_steps(2, context == NULL ? die_here : lie_and_die);
   (void)put_and_tell(store, 0);
   return 0;
 }
@@ -175,6 +180,35 @@ static void test_repair_during_work(void) {
   ok(ends_well(store), "and all is there");
 }
 
+/* What a repair clears: it comes before a write that has nothing to write. */
+static int writes;
+
+static verdict count_writes(const char *name) {
+  writes += !inside && strcmp(name, "write") == 0;
+  return GO;
+}
+
+static int writes_of_repair(vdb_store *store, void *lie) {
+  int result = in_child(put_and_die, lie);
+  os.step = real.step;
+  if (result != -SIGKILL || room_of(KEY_LOG_NAME) < 8 * LOG_EXTENT) return -1;
+  writes = 0;
+  before_call = count_writes;
+  vdb_key nobody = vdb_string("nobody", 6);
+  vdb_status status = vdb_delete(store, &nobody, &last_error);
+  before_call = NULL;
+  return status == VDB_ABSENT && only_filler_behind() && settle(store) && holds_newest(store) ? writes : -1;
+}
+
+static void test_what_is_cleared(void) {
+  vdb_store *store = start_store();
+  make_long(store, VERY_LONG);
+  int some = writes_of_repair(store, NULL), all = writes_of_repair(store, &writes);
+  ok(some >= 0 && some <= 2, "of much filler only what a dead writer may have spoiled is cleared");
+  ok(all > some, "all of it, when the control page can't be right (%d writes, not %d)", all, some);
+  ok(ends_well(store), "and all is there");
+}
+
 int main(void) {
   prepare_growing();
   told = shared_memory(sizeof *told);
@@ -186,5 +220,6 @@ int main(void) {
     test_deaths((moment)when, true, texts[when]);
   }
   test_repair_during_work();
+  test_what_is_cleared();
   return done_testing();
 }

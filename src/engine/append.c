@@ -73,6 +73,11 @@ static vdb_status reserve(vdb_store *store, const control_totals *totals, const 
   return status;
 }
 
+/* What goes into the value log. */
+static size_t value_bytes(const line_change *change) {
+  return change->line.type == RECORD_DEL || change->value_stays ? 0 : (size_t)change->line.value_size;
+}
+
 static vdb_status reserve_logs(vdb_store *store, const control_totals *totals, const line_change *change,
                                vdb_error *error) {
   control_page *page = store->control.page;
@@ -84,7 +89,7 @@ static vdb_status reserve_logs(vdb_store *store, const control_totals *totals, c
   if (totals->committed > KEY_LOG_MAX)
     return error_set(error, VDB_FULL, KEY_LOG_NAME " has reached its greatest length");
   vdb_status status = reserve(store, totals, &line, error);
-  size_t size = change->value_stays ? 0 : (size_t)change->line.value_size;
+  size_t size = value_bytes(change);
   if (status != VDB_OK || size == 0 || size > LOG_BIG_WRITE) return status;
   log_part value = {.log = &store->view->value_log,
                     .allocated = &page->value_log_allocated,
@@ -124,8 +129,12 @@ static vdb_status write_value(vdb_store *store, control_totals *totals, line_cha
 
 vdb_status append_write(vdb_store *store, control_totals *totals, line_change *change, uint64_t prev,
                         vdb_error *error) {
+  size_t size = value_bytes(change);
   vdb_status status = reserve_logs(store, totals, change, error);
-  if (status == VDB_OK) status = write_value(store, totals, change, error);
+  if (status != VDB_OK) return status;
+  control_touch(store->control.page, totals->committed + record_bound(change->key_size),
+                totals->value_log_end + size);
+  status = write_value(store, totals, change, error);
   if (status != VDB_OK) return status;
   change->line.key = change->key;
   change->line.key_size = change->key_size;

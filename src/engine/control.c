@@ -3,6 +3,7 @@
 **
 ** What a put does, in this order, under the writers' lock:
 **
+**   0. how far 1 goes, so that a repair has little to clear
 **   1. value bytes and line bytes, beyond the committed end
 **   2. totals[the one that doesn't count]
 **   3. value_log_end
@@ -329,6 +330,12 @@ static unsigned which(const control_page *page) {
 
 const control_totals *control_now(const control_page *page) {
   return &page->totals[which(page)];
+}
+
+void control_touch(control_page *page, uint64_t key_log, uint64_t value_log) {
+  atomic_store_explicit(&page->key_log_touched, key_log, memory_order_relaxed);
+  atomic_store_explicit(&page->value_log_touched, value_log, memory_order_relaxed);
+  atomic_thread_fence(memory_order_release);
 }
 
 void control_commit(control_page *page, const control_totals *next) {

@@ -90,6 +90,8 @@ typedef struct control_page {
   _Atomic uint64_t value_log_end;          /* bound for readers; never less than a committed line needs */
   _Atomic uint64_t key_log_allocated;      /* lengths of the files; guarded by `growth` */
   _Atomic uint64_t value_log_allocated;
+  _Atomic uint64_t key_log_touched; /* filler begins here, or at the log's end when that is greater */
+  _Atomic uint64_t value_log_touched;
   control_totals totals[2]; /* the one whose `committed` equals the field above counts */
 
   control_mark marks[2];   /* the valid one with the greatest key_log counts */
@@ -183,6 +185,9 @@ void control_unlock_growth(control_page *page);
 
 /* The totals that belong to `committed`. Under the writers' lock. */
 const control_totals *control_now(const control_page *page);
+
+/* Before anything is written behind the logs' ends: how far that goes. Under the writers' lock. */
+void control_touch(control_page *page, uint64_t key_log, uint64_t value_log);
 
 /* The commit point of a write: from here on it survives the process. Under the writers' lock. */
 void control_commit(control_page *page, const control_totals *next);

@@ -46,14 +46,19 @@ vdb_status store_replay(vdb_store *store, store_view *view, bool recount, vdb_er
   return VDB_OK;
 }
 
-/* A big value is written through the file: when its writer dies, that is longer than anybody was told. */
-static vdb_status clear_tail(log_file *log, uint64_t end, uint64_t allocated, vdb_error *error) {
+/*
+** A big value is written through the file: when its writer dies, that is longer than anybody was told. Behind `touched` is
+** filler already. Where that makes no sense all is cleared.
+*/
+static vdb_status clear_tail(log_file *log, uint64_t end, uint64_t touched, uint64_t allocated,
+                             vdb_error *error) {
   vdb_status status = log_measure(log, error);
   if (status == VDB_OK && log->size > allocated) {
     status = log_cut(log, allocated, error);
     if (status == VDB_OK) status = log_measure(log, error);
   }
-  return status == VDB_OK ? log_refill(log, end, allocated, error) : status;
+  bool known = touched >= end && touched < allocated;
+  return status == VDB_OK ? log_refill(log, end, known ? touched : allocated, error) : status;
 }
 
 /* What lies behind `allocated` may be filler that a thread is still writing: so nobody may be. */
@@ -63,10 +68,11 @@ static vdb_status clear_tails(vdb_store *store, vdb_error *error) {
   const control_totals *totals = control_now(page);
   vdb_status status = append_lock_growth(store, totals, error);
   if (status != VDB_OK) return status;
-  uint64_t key_log = atomic_load(&page->key_log_allocated),
-           value_log = atomic_load(&page->value_log_allocated);
-  status = clear_tail(&view->key_log, totals->committed, key_log, error);
-  if (status == VDB_OK) status = clear_tail(&view->value_log, totals->value_log_end, value_log, error);
+  status = clear_tail(&view->key_log, totals->committed, atomic_load(&page->key_log_touched),
+                      atomic_load(&page->key_log_allocated), error);
+  if (status == VDB_OK)
+    status = clear_tail(&view->value_log, totals->value_log_end, atomic_load(&page->value_log_touched),
+                        atomic_load(&page->value_log_allocated), error);
   control_unlock_growth(page);
   return status;
 }
