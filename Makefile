@@ -43,7 +43,7 @@ LIBRARY = $(BUILD)/libviperdb.a
 
 # The engine of tests named *_steps_test.c: it calls out at each step of a write, and small constants make it grow,
 # split and map anew all the time.
-STEPS_FLAGS = -DOS_STEPS -DINDEX_BLOCK=4096u -DINDEX_FIRST_DEPTH=2u -DLOG_EXTENT=4096 -DOS_ROOM=65536u
+STEPS_FLAGS = -DOS_STEPS -DINDEX_BLOCK=4096u -DINDEX_FIRST_DEPTH=2u -DLOG_EXTENT=4096 -DOS_ROOM=65536u -DGROWTH_MOST=65536u
 STEPS_ENGINE = $(ENGINE:$(BUILD)/obj/%=$(BUILD)/steps/obj/%)
 STEPS_LIBRARY = $(BUILD)/steps/libviperdb.a
 MODULES = $(ABIS:%=$(BUILD)/%/viperdb/core.so)

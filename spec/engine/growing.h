@@ -7,6 +7,7 @@
 #define VIPERDB_GROWING_H
 
 #include "../../src/engine/control.h"
+#include "../../src/engine/growth.h"
 #include "../../src/engine/log.h"
 #include "faults.h"
 

@@ -1,9 +1,9 @@
 /*
-** growth.c - filler ahead of the writers, written by a thread.
+** growth.c - room ahead of the writers, made by a thread.
 **
 ** To make a file longer is to change its inode, and that may have to wait until the file system has written its journal:
-** now and then for tens of milliseconds. So once a log has some length, a thread makes it longer before writers get to its
-** end. Stores to memory, which is what their writes are, wait for nothing.
+** now and then for tens of milliseconds. So once a log, or the index, has some length, a thread makes it longer before
+** writers get to its end. Stores to memory, which is what their writes are, wait for nothing.
 **
 ** Why filler never meets what a writer wrote. Every byte that a writer stores lies before `allocated` as it was when it
 ** looked; what lies behind belongs to whoever holds the growth lock of the control page. A thread that has the lock writes
@@ -20,6 +20,9 @@
 ** `allocated`, or a part of it, and the next who extends the file writes there again. A thread that is stopped with its
 ** process holds up those who need more room, and they get VDB_BUSY in the end; all others go on.
 **
+** The index gets longer without a lock: room for it is allocated, which changes none of its bytes, and nobody makes it
+** shorter. A writer that finds it too short asks for its size again before it makes room itself, behind all that is in use.
+**
 ** A thread that fails, on a full disk, has taken nothing: the write that needs the room tries itself, and tells.
 */
 #include "growth.h"
@@ -29,9 +32,8 @@
 
 #include "background.h"
 
-/* How much room is made: this part of the log, and not more than that. Half of it must be used up first. */
+/* How much room is made: this part of a log, half as much of the index. Half of it must be used up first. */
 #define SHARE 16
-#define MOST ((uint64_t)8 * 1024 * 1024)
 
 /* Longer than a writer that makes room itself needs the lock; a close may have to wait for it while somebody is stopped. */
 #define PATIENCE ((int64_t)100 * 1000 * 1000) /* nanoseconds */
@@ -43,11 +45,16 @@ typedef struct growing_log {
   _Atomic uint64_t *allocated;
 } growing_log;
 
+typedef struct growth_plan {
+  growing_log logs[2];
+  uint64_t index_goal; /* 0: it has room enough */
+} growth_plan;
+
 struct growth {
   background *thread; /* NULL: none at work */
   control_page *page;
-  store_view *view; /* whose logs these are */
-  growing_log logs[2];
+  store_view *view; /* whose files these are */
+  growth_plan plan;
   bool failed;
   uint64_t failed_at; /* length of the key log */
 };
@@ -56,7 +63,7 @@ typedef struct growth growth;
 
 static uint64_t room_for(uint64_t end) {
   uint64_t share = end / SHARE / LOG_EXTENT * LOG_EXTENT;
-  return share < MOST ? share : MOST;
+  return share < GROWTH_MOST ? share : GROWTH_MOST;
 }
 
 /* Big values bring their own room: only a log that is written through its window is made longer ahead. */
@@ -66,6 +73,29 @@ static growing_log look(const log_file *log, uint64_t end, _Atomic uint64_t *all
   bool enough = log_has_room(end, (size_t)room / 2, allocated);
   if (!enough && log_in_window(log, end)) result.goal = end + room;
   return result;
+}
+
+/* How long the index should be, or 0. */
+static uint64_t look_at_index(hash_index *index) {
+  uint64_t length = index_length(index), room = room_for(length) / 2;
+  if (room == 0 || length + room / 2 <= index->file_size) return 0;
+  if (index_measure_file(index, NULL) != VDB_OK || length > index->file_size) return 0;
+  return length + room / 2 <= index->file_size ? 0 : length + room;
+}
+
+static bool within_limit(uint64_t length) {
+  uint64_t limit;
+  return os.size_limit(&limit) == 0 && length <= limit && length <= (uint64_t)INT64_MAX;
+}
+
+static int grow_index(const growth *growing) {
+  int file = growing->view->index.file;
+  struct stat status;
+  if (growing->plan.index_goal == 0) return 0;
+  if (os.status(file, &status) != 0) return errno;
+  if (!within_limit(growing->plan.index_goal)) return EFBIG;
+  off_t length = (off_t)growing->plan.index_goal, have = status.st_size;
+  return have >= length || os.allocate(file, have, length - have) == 0 ? 0 : errno;
 }
 
 /* One extent. False when there is nothing (more) to do, or it failed: *reason. */
@@ -83,12 +113,16 @@ static bool grow_once(const growth *growing, const growing_log *one, int *reason
   return wanted && *reason == 0;
 }
 
+/* By turns, so that neither log runs short while the other one waits. */
 static int grow(void *context) {
   const growth *growing = context;
-  int reason = 0;
-  for (size_t i = 0; i < 2; i++)
-    while (grow_once(growing, &growing->logs[i], &reason)) continue;
-  return reason;
+  int for_index = grow_index(growing), reason = 0;
+  bool more = true;
+  while (more) {
+    more = grow_once(growing, &growing->plan.logs[0], &reason);
+    more = grow_once(growing, &growing->plan.logs[1], &reason) || more;
+  }
+  return reason != 0 ? reason : for_index;
 }
 
 static void finish(vdb_store *store) {
@@ -100,12 +134,11 @@ static void finish(vdb_store *store) {
   view_retire(store, growing->view);
 }
 
-static void start(vdb_store *store, const growing_log logs[2], uint64_t length) {
+static void start(vdb_store *store, const growth_plan *plan, uint64_t length) {
   growth *growing = store->growth;
   growing->page = store->control.page;
   growing->view = view_share(store->view);
-  growing->logs[0] = logs[0];
-  growing->logs[1] = logs[1];
+  growing->plan = *plan;
   growing->thread = background_start(grow, growing);
   if (growing->thread != NULL) return;
   growing->failed = true;
@@ -126,16 +159,17 @@ void growth_settle(vdb_store *store) {
 
 void growth_tend(vdb_store *store) {
   control_page *page = store->control.page;
-  const store_view *view = store->view;
+  store_view *view = store->view;
   uint64_t key_log = atomic_load_explicit(&page->committed, memory_order_relaxed);
   uint64_t value_log = atomic_load_explicit(&page->value_log_end, memory_order_relaxed);
-  growing_log logs[2] = {look(&view->key_log, key_log, &page->key_log_allocated),
-                         look(&view->value_log, value_log, &page->value_log_allocated)};
+  growth_plan plan = {.logs = {look(&view->key_log, key_log, &page->key_log_allocated),
+                               look(&view->value_log, value_log, &page->value_log_allocated)},
+                      .index_goal = look_at_index(&view->index)};
   growth_settle(store);
-  if (logs[0].goal == 0 && logs[1].goal == 0) return;
+  if (plan.logs[0].goal == 0 && plan.logs[1].goal == 0 && plan.index_goal == 0) return;
   if (store->growth == NULL) store->growth = calloc(1, sizeof *store->growth);
   if (store->growth == NULL || store->growth->thread != NULL) return;
-  if (may_try(store->growth, key_log)) start(store, logs, key_log);
+  if (may_try(store->growth, key_log)) start(store, &plan, key_log);
 }
 
 void growth_end(vdb_store *store) {

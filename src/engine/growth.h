@@ -1,5 +1,5 @@
 /*
-** growth.h - filler ahead of the writers, written by a thread, so that a write seldom waits for the file system.
+** growth.h - room ahead of the writers, made by a thread, so that a write seldom waits for the file system.
 **
 ** Belongs to one store handle, used by the handle's thread. growth.c argues why the other threads and processes may go on.
 */
@@ -10,7 +10,11 @@
 
 #pragma GCC visibility push(hidden)
 
-/* After a write, without the lock: starts a thread when the room in a log gets short. Never waits for one, never fails. */
+#ifndef GROWTH_MOST
+#define GROWTH_MOST ((uint64_t)32 * 1024 * 1024) /* bytes of room that are made ahead in a log, at most */
+#endif
+
+/* After a write, without the lock: starts a thread when the room in a file gets short. Never waits for one, never fails. */
 void growth_tend(vdb_store *store);
 
 /* Forgets a thread that is done: until then the files that it made longer stay open, even when they have been exchanged. */

@@ -77,14 +77,18 @@ static vdb_status map_index(hash_index *index, uint64_t length, vdb_error *error
   return VDB_OK;
 }
 
+vdb_status index_measure_file(hash_index *index, vdb_error *error) {
+  struct stat status;
+  if (os.status(index->file, &status) != 0)
+    return error_system(error, "cannot ask for the size of %s", index->name);
+  index->file_size = (uint64_t)status.st_size;
+  return VDB_OK;
+}
+
 vdb_status index_cover(hash_index *index, uint64_t length, vdb_error *error) {
-  if (length > index->file_size) {
-    struct stat status;
-    if (os.status(index->file, &status) != 0)
-      return error_system(error, "cannot ask for the size of %s", index->name);
-    index->file_size = (uint64_t)status.st_size;
-    if (length > index->file_size) return index_damaged(index, error);
-  }
+  vdb_status status = length > index->file_size ? index_measure_file(index, error) : VDB_OK;
+  if (status != VDB_OK) return status;
+  if (length > index->file_size) return index_damaged(index, error);
   return length <= index->mapped ? VDB_OK : map_index(index, length, error);
 }
 
@@ -103,6 +107,10 @@ vdb_status index_extend(hash_index *index, uint64_t blocks, vdb_error *error) {
   }
   if (length > index->file_size) index->file_size = length;
   return VDB_OK;
+}
+
+uint64_t index_length(const hash_index *index) {
+  return atomic_load_explicit(&header_of(index)->blocks, memory_order_relaxed) * INDEX_BLOCK;
 }
 
 vdb_status index_find_directory(hash_index *index, directory_place *out, vdb_error *error) {

@@ -75,6 +75,12 @@ void index_fetch(hash_index *index, uint64_t hash);
 /* Whether the index names this line for the hash. Only a yes is to be believed. */
 bool index_names(hash_index *index, uint64_t hash, uint64_t line);
 
+/* Asks for the file's size again. */
+vdb_status index_measure_file(hash_index *index, vdb_error *error);
+
+/* How many bytes of the file are in use; others may follow. Not to be trusted. */
+uint64_t index_length(const hash_index *index);
+
 /* Writing calls. */
 
 /* Makes sure that a new key with this hash finds a free slot; splits a segment when it is crowded. Moves slots. */

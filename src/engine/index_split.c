@@ -13,6 +13,7 @@ static vdb_status take_blocks(hash_index *index, uint64_t count, uint64_t *first
   if (taken + count > UINT32_MAX) return index_damaged(index, error);
   uint64_t needed = (taken + count) * INDEX_BLOCK;
   vdb_status status = index_cover(index, taken * INDEX_BLOCK, error);
+  if (status == VDB_OK && needed > index->file_size) status = index_measure_file(index, error);
   if (status == VDB_OK && needed > index->file_size) {
     status = index_extend(index, taken + count + GROW_BLOCKS, NULL);
     if (status != VDB_OK) status = index_extend(index, taken + count, error);
@@ -161,6 +162,7 @@ vdb_status index_reserve(hash_index *index, size_t keys, vdb_error *error) {
   uint64_t doubled = ((uint64_t)16 << directory.depth) / INDEX_BLOCK + 2;
   uint64_t blocks = taken + doubled + GROW_BLOCKS + keys / (CROWDED / 4);
   status = index_cover(index, taken * INDEX_BLOCK, error);
+  if (status == VDB_OK && blocks * INDEX_BLOCK > index->file_size) status = index_measure_file(index, error);
   if (status != VDB_OK || blocks * INDEX_BLOCK <= index->file_size) return status;
   return index_extend(index, blocks, error);
 }

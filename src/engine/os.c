@@ -104,6 +104,11 @@ static int real_sleep(int64_t nanoseconds) {
   return nanosleep(&time, NULL);
 }
 
+/* Not posix_fallocate, which may write where the file system can't do it. */
+static int real_allocate(int file, off_t offset, off_t size) {
+  return fallocate(file, 0, offset, size);
+}
+
 static int real_size_limit(uint64_t *bytes) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return -1;
@@ -136,6 +141,7 @@ os_table os = {
     .read = pread,
     .write = pwrite,
     .cut = ftruncate,
+    .allocate = real_allocate,
     .sync = fdatasync,
     .sync_folder = fsync,
     .map = real_map,

@@ -35,6 +35,7 @@ typedef struct os_table {
   ssize_t (*read)(int file, void *bytes, size_t size, off_t offset); /* pread */
   ssize_t (*write)(int file, const void *bytes, size_t size, off_t offset); /* pwrite */
   int (*cut)(int file, off_t size);                                         /* ftruncate */
+  int (*allocate)(int file, off_t offset, off_t size);                      /* fallocate: changes no byte */
   int (*sync)(int file);                                                    /* fdatasync */
   int (*sync_folder)(int folder);                                           /* fsync */
   void *(*map)(int file, size_t size, off_t offset, os_map_kind kind);      /* mmap */
