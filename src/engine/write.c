@@ -144,11 +144,19 @@ static uint64_t committed_now(const vdb_store *store) {
   return atomic_load_explicit(&store->control.page->committed, memory_order_relaxed);
 }
 
+/* The key's place in the index is in no cache, as a rule: it is on its way while the lock is taken. */
+static void fetch_slot(vdb_store *store, const line_change *change) {
+  if (store->view == NULL) return;
+  hash_index *index = &store->view->index;
+  index_fetch(index, index_hash(index, change->key, change->key_size));
+}
+
 static vdb_status start_change(vdb_store *store, const vdb_key *key, line_change *change, vdb_error *error) {
   vdb_status status = store->closed ? store_enter(store, error) : VDB_OK;
   if (status == VDB_OK) status = store_key_text(store, key, &change->key_size, error);
   if (status != VDB_OK) return status;
   change->key = store->key_text;
+  fetch_slot(store, change);
   change->line.timestamp = os_now();
   change->line.expiration = VDB_NEVER;
   change->line.prev = RECORD_NONE;
