@@ -56,6 +56,7 @@ GATE(memory_file, int, -1, (const char *name), (name))
 GATE(random, int, -1, (void *bytes, size_t size), (bytes, size))
 GATE(user, uid_t, real.user(), (void), ())
 GATE(size_limit, int, -1, (uint64_t * bytes), (bytes))
+GATE(write_back, int, -1, (int file), (file))
 GATE(allocate, int, -1, (int file, off_t offset, off_t size), (file, offset, size))
 
 /* There are many stores, and little in each: pages are mapped when they are touched, and address space is short. */
@@ -180,6 +181,7 @@ static inline void install_gate(void) {
       .cut = gate_cut,
       .allocate = gate_allocate,
       .sync = gate_sync,
+      .write_back = gate_write_back,
       .sync_folder = gate_sync_folder,
       .map = gate_map,
       .unmap = gate_unmap,

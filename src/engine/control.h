@@ -75,14 +75,14 @@ typedef struct control_page {
   uint32_t layout; /* sizeof(pthread_mutex_t): another C library has another one */
   char boot[40];   /* the kernel's boot id */
   _Atomic uint32_t state;
-  control_identity key_log;
-  control_identity value_log;
-  int64_t last_reclaim; /* milliseconds since the epoch */
 
   /* Read by every call, written rarely. */
   _Alignas(64) _Atomic uint64_t generation; /* odd while the files are being exchanged */
   _Atomic uint32_t failed;                  /* errno of a failed sync: nobody may write */
   _Atomic uint32_t unrepaired; /* a writer died or failed half way: repair before the next write */
+  control_identity key_log;
+  control_identity value_log;
+  int64_t last_reclaim; /* milliseconds since the epoch */
 
   /* Written by every put. */
   _Alignas(64) _Atomic uint64_t committed; /* length of the key log; the commit point */
@@ -99,7 +99,7 @@ typedef struct control_page {
 
   _Alignas(64) pthread_mutex_t writers;
   _Alignas(64) pthread_mutex_t syncers;
-  _Alignas(64) pthread_mutex_t growth;
+  pthread_mutex_t growth;
 } control_page;
 
 _Static_assert(sizeof(control_page) <= CONTROL_SIZE, "the control page is one page");

@@ -104,6 +104,10 @@ static int real_sleep(int64_t nanoseconds) {
   return nanosleep(&time, NULL);
 }
 
+static int real_write_back(int file) {
+  return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Not posix_fallocate, which may write where the file system can't do it. */
 static int real_allocate(int file, off_t offset, off_t size) {
   return fallocate(file, 0, offset, size);
@@ -143,6 +147,7 @@ os_table os = {
     .cut = ftruncate,
     .allocate = real_allocate,
     .sync = fdatasync,
+    .write_back = real_write_back,
     .sync_folder = fsync,
     .map = real_map,
     .unmap = munmap,

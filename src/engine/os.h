@@ -37,6 +37,7 @@ typedef struct os_table {
   int (*cut)(int file, off_t size);                                         /* ftruncate */
   int (*allocate)(int file, off_t offset, off_t size);                      /* fallocate: changes no byte */
   int (*sync)(int file);                                                    /* fdatasync */
+  int (*write_back)(int file);                                              /* sync_file_range: only starts */
   int (*sync_folder)(int folder);                                           /* fsync */
   void *(*map)(int file, size_t size, off_t offset, os_map_kind kind);      /* mmap */
   int (*unmap)(void *address, size_t size);                                 /* munmap */

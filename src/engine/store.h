@@ -78,7 +78,7 @@ void view_release(store_view *view);
 /* Gives up the handle's reference to a view that may be of an old generation: no call waits until large files are gone. */
 void view_retire(vdb_store *store, store_view *view);
 
-/* fdatasync of both logs. The value log goes first: a line on the disk then never names a value that is not. */
+/* fdatasync of both logs. */
 vdb_status view_sync(store_view *view, vdb_error *error);
 
 /* Makes the store's view one that shows the store as it is now, if it isn't or there is none. Takes no lock. */

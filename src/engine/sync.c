@@ -3,7 +3,8 @@
 **
 ** One lock in the control page orders those who sync, in all processes. Who gets it syncs everything that is committed
 ** by then, and writes down how far that is; whoever waited finds that enough, and returns. So many writers share one
-** fdatasync of each log. The value log goes first: a line on the disk then never refers to a value that is not.
+** fdatasync of each log. The disk may get a line before its value, as it may at any time: so after a power failure
+** recovery checks every line and value behind the last mark, and a mark is written when both are there.
 **
 ** A failed fdatasync is final: the kernel may have dropped the pages that it could not write, so a second call that
 ** succeeds would prove nothing. `failed` in the control page makes the store read-only for everybody, until nobody has
