@@ -107,6 +107,7 @@ vdb_status control_open_private(control_handle *control, vdb_error *error) {
   if (os_write_all(control->file, zeros, CONTROL_SIZE, 0) != 0)
     result = error_system(error, "cannot write a control page in memory");
   if (result == VDB_OK) result = map_page(control, error);
+  if (result == VDB_OK) result = control_reset_locks(control->page, error);
   if (result != VDB_OK) control_close(control);
   return result;
 }
