@@ -35,7 +35,7 @@
 /* How much room is made: this part of a log, half as much of the index. Half of it must be used up first. */
 #define SHARE 16
 
-/* Longer than a writer that makes room itself needs the lock; a close may have to wait for it while somebody is stopped. */
+/* Longer than a writer that makes room itself needs the lock. While its holder is stopped a close may wait so long twice. */
 #define PATIENCE ((int64_t)100 * 1000 * 1000) /* nanoseconds */
 
 typedef struct growing_log {
